@@ -1,0 +1,43 @@
+# ligate: make help lists the targets.
+SHELL := /bin/bash
+GO ?= go
+LINT := $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 20s
+BENCH ?= .
+TESTFLAGS ?=
+
+.PHONY: help build demo test lint fmt verify bench fuzz console-test vuln
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+build: ## build bin/ligate
+	@mkdir -p bin
+	$(GO) build -trimpath -o bin/ligate ./cmd/ligate
+
+demo: ## install what is missing, then run the whole path once on loopback
+	@scripts/install-deps demo
+	@$(MAKE) --no-print-directory build
+	bin/ligate demo --once
+
+test: ## install what is missing, then run all tests with the race detector
+	@scripts/install-deps test
+	$(GO) test -race -timeout 15m $(TESTFLAGS) ./...
+
+lint: ## vet, staticcheck, formatting and the import directions
+	scripts/lint
+
+fmt: ## format all Go code
+	$(LINT) gofumpt -w $$(git ls-files '*.go')
+
+verify: fmt ## format, then no difference may remain
+	git diff --exit-code
+
+bench: build ## the benchmarks, as ratios within one run
+	scripts/bench
+
+fuzz: ## run every fuzz target for FUZZTIME (default 20s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+vuln: ## known vulnerabilities; needs the public database, so it stands outside CI
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+
+	"github.com/ligate/ligate/api/problem"
+)
+
+// headers sets what every answer carries: nothing of ours is cached, framed or
+// sniffed.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverer answers a panic with 500 and logs that it happened, without the
+// panic's text: it may quote what the request held.
+func recoverer(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				switch v := recover(); v {
+				case nil:
+				case http.ErrAbortHandler:
+					panic(v)
+				default:
+					log.ErrorContext(r.Context(), "request handler panicked")
+					p := problem.New(http.StatusInternalServerError, problem.Internal, "")
+					w.Header().Set("Content-Type", p.ContentType(""))
+					w.WriteHeader(p.Status)
+					_ = json.NewEncoder(w).Encode(p) // the client went away: nothing left to tell
+				}
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"time"
+)
+
+// config is the YAML of one deployment, a struct a role. Packages never see it:
+// wire.go turns it into their own Configs. Every field has a zero value that is
+// either the written default or reported by check.
+type config struct {
+	DataDir    string          `yaml:"data_dir"` // all state: Postgres, bus, secrets, evidence
+	Log        logConfig       `yaml:"log"`
+	Operator   operatorConfig  `yaml:"operator"`
+	NumberPlan planConfig      `yaml:"number_plan"`
+	Database   databaseConfig  `yaml:"database"`
+	Metrics    listenConfig    `yaml:"metrics"`
+	LIMetrics  liMetricsConfig `yaml:"li_metrics"`
+	Bus        busConfig       `yaml:"bus"`
+	Gateway    gatewayConfig   `yaml:"gateway"`
+	Mediation  mediationConfig `yaml:"mediation"`
+	Admin      adminConfig     `yaml:"admin"`
+}
+
+type logConfig struct {
+	Level string `yaml:"level"` // debug, info (default), warn, error
+	File  string `yaml:"file"`  // default standard error
+}
+
+type operatorConfig struct {
+	ID      string `yaml:"id"`      // 1 to 16 characters, as in TS 102 232-1 operatorIdentifier
+	Country string `yaml:"country"` // ISO 3166-1, two capitals
+}
+
+type planConfig struct {
+	CountryCode           string   `yaml:"country_code"`
+	NationalPrefix        string   `yaml:"national_prefix"`
+	InternationalPrefixes []string `yaml:"international_prefixes"`
+}
+
+type databaseConfig struct {
+	URL string `yaml:"url"` // empty: a private Postgres in data_dir/postgres
+}
+
+type listenConfig struct {
+	Listen string `yaml:"listen"`
+}
+
+type liMetricsConfig struct {
+	Listen       string   `yaml:"listen"`
+	Certificates []string `yaml:"certificates"` // fingerprints of the LI staff's certificates
+}
+
+type busConfig struct {
+	MaxBytes   int64 `yaml:"max_bytes"`   // default 8 GiB
+	SyncAlways bool  `yaml:"sync_always"` // fsync before each acknowledgement
+}
+
+type gatewayConfig struct {
+	ID    string       `yaml:"id"` // the X1 neIdentifier
+	SIP   sipConfig    `yaml:"sip"`
+	Media mediaConfig  `yaml:"media"`
+	X1    listenConfig `yaml:"x1"`
+	Peers []peerConfig `yaml:"peers"`
+}
+
+type sipConfig struct {
+	Listen []socketConfig `yaml:"listen"`
+}
+
+type socketConfig struct {
+	Net  string `yaml:"net"`  // udp or tcp
+	Addr string `yaml:"addr"` // host:port
+}
+
+type mediaConfig struct {
+	AccessAddr string     `yaml:"access_addr"` // where subscribers' media arrives
+	TrunkAddr  string     `yaml:"trunk_addr"`  // where trunks' media arrives
+	Ports      portConfig `yaml:"ports"`
+	Threads    int        `yaml:"threads"` // relay threads; default one a core
+}
+
+type portConfig struct {
+	Min int `yaml:"min"`
+	Max int `yaml:"max"`
+}
+
+type peerConfig struct {
+	Name     string   `yaml:"name"`
+	Role     string   `yaml:"role"` // core or trunk
+	Net      string   `yaml:"net"`  // udp (default) or tcp
+	Addr     string   `yaml:"addr"` // host:port
+	Sources  []string `yaml:"sources"`
+	Trusted  bool     `yaml:"trusted"` // its asserted identities count
+	Numbers  []string `yaml:"numbers"` // E.164 prefixes that a core owns
+	Domains  []string `yaml:"domains"`
+	Priority int      `yaml:"priority"` // lower is tried first
+}
+
+type mediationConfig struct {
+	SegmentEvery duration `yaml:"segment_every"` // default 4s
+	Store        string   `yaml:"store"`         // a folder or a bucket URL; default data_dir/evidence
+}
+
+type adminConfig struct {
+	Listen         string            `yaml:"listen"` // HTTPS for the three users
+	Names          []string          `yaml:"names"`  // DNS names and addresses in its certificate
+	Gateways       []adminNodeConfig `yaml:"gateways"`
+	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
+}
+
+type adminNodeConfig struct {
+	ID          string `yaml:"id"`
+	URL         string `yaml:"url"`         // https://host:port/X1/NE
+	Certificate string `yaml:"certificate"` // fingerprint; empty only for a gateway in this process
+}
+
+// duration is a time.Duration written as Go writes it, such as 4s.
+type duration time.Duration
+
+const (
+	defaultSegmentEvery   = 4 * time.Second
+	defaultReconcileEvery = 10 * time.Second
+	maxReconcileEvery     = time.Minute
+	defaultBusBytes       = 8 << 30
+)
+
+func (c *config) setDefaults() {
+	if c.Log.Level == "" {
+		c.Log.Level = "info"
+	}
+	if c.Bus.MaxBytes == 0 {
+		c.Bus.MaxBytes = defaultBusBytes
+	}
+	if c.Mediation.SegmentEvery == 0 {
+		c.Mediation.SegmentEvery = duration(defaultSegmentEvery)
+	}
+	if c.Admin.ReconcileEvery == 0 {
+		c.Admin.ReconcileEvery = duration(defaultReconcileEvery)
+	}
+	for i := range c.Gateway.Peers {
+		if c.Gateway.Peers[i].Net == "" {
+			c.Gateway.Peers[i].Net = "udp"
+		}
+	}
+	if len(c.Admin.Names) == 0 {
+		c.Admin.Names = []string{"localhost", "127.0.0.1"}
+	}
+	if len(c.Admin.Gateways) == 0 && c.Gateway.ID != "" && c.Gateway.X1.Listen != "" {
+		c.Admin.Gateways = []adminNodeConfig{{ID: c.Gateway.ID, URL: "https://" + c.Gateway.X1.Listen + "/X1/NE"}}
+	}
+}

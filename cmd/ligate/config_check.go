@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ligate/ligate/li"
+)
+
+// role is a part of ligate that one process may run.
+type role string
+
+const (
+	roleGateway   role = "gateway"
+	roleMediation role = "mediation"
+	roleAdmin     role = "admin"
+)
+
+// loadConfig reads, decodes and checks a file for the given roles. Every fault is
+// reported at once as a *configError.
+func loadConfig(path string, roles []role) (*config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	return parseConfig(path, text, roles)
+}
+
+func parseConfig(path string, text []byte, roles []role) (*config, error) {
+	cfg, d := decodeConfig(text)
+	if len(d.faults) == 0 {
+		cfg.setDefaults()
+		c := checker{decoder: d}
+		c.check(cfg, roles)
+	}
+	if len(d.faults) > 0 {
+		return nil, &configError{File: path, Faults: d.faults}
+	}
+	return cfg, nil
+}
+
+// checker looks for faults of meaning.
+type checker struct{ *decoder }
+
+// want reports rule at the line of the key, or of its nearest parent that is
+// written down.
+func (c checker) want(ok bool, path, rule string) {
+	if ok {
+		return
+	}
+	line, at := 1, path
+	for at != "" {
+		if l, found := c.lines[at]; found {
+			line = l
+			break
+		}
+		cut := max(strings.LastIndexByte(at, '.'), strings.LastIndexByte(at, '['), 0)
+		at = at[:cut]
+	}
+	c.fail(line, path, rule)
+}
+
+func (c checker) check(cfg *config, roles []role) {
+	c.want(cfg.DataDir != "", "data_dir", "required: the folder for all state")
+	c.want(slices.Contains([]string{"debug", "info", "warn", "error"}, cfg.Log.Level), "log.level", "want debug, info, warn or error")
+	c.want(len(cfg.Operator.ID) >= 1 && len(cfg.Operator.ID) <= 16, "operator.id", "required: 1 to 16 characters")
+	c.want(regexp.MustCompile(`^[A-Z]{2}$`).MatchString(cfg.Operator.Country), "operator.country", "want two capitals such as DE (ISO 3166-1)")
+	c.want(cfg.plan().Validate() == nil, "number_plan", "want country_code of 1 to 3 digits and prefixes of digits")
+	c.want(cfg.Database.URL == "" || validPostgresURL(cfg.Database.URL), "database.url", "want postgres://… or nothing for a private Postgres")
+	c.checkListen(cfg.Metrics.Listen, "metrics.listen", false)
+	c.checkListen(cfg.LIMetrics.Listen, "li_metrics.listen", false)
+	for i, fp := range cfg.LIMetrics.Certificates {
+		c.want(validFingerprint(fp), fmt.Sprintf("li_metrics.certificates[%d]", i), "want the SHA-256 of a certificate: 64 lower-case hexadecimal digits")
+	}
+	c.want(cfg.Bus.MaxBytes >= 1<<20, "bus.max_bytes", "want at least 1048576")
+	if slices.Contains(roles, roleGateway) {
+		c.checkGateway(cfg)
+	}
+	if slices.Contains(roles, roleMediation) {
+		every := time.Duration(cfg.Mediation.SegmentEvery)
+		c.want(every >= 100*time.Millisecond && every <= time.Minute, "mediation.segment_every", "want 100ms to 1m")
+	}
+	if slices.Contains(roles, roleAdmin) {
+		c.checkAdmin(cfg)
+	}
+}
+
+func (c checker) checkGateway(cfg *config) {
+	g := cfg.Gateway
+	c.want(g.ID != "", "gateway.id", "required: the name of this network element on X1")
+	c.checkListen(g.X1.Listen, "gateway.x1.listen", true)
+	c.want(len(g.SIP.Listen) > 0, "gateway.sip.listen", "required: at least one {net, addr}")
+	for i, l := range g.SIP.Listen {
+		path := fmt.Sprintf("gateway.sip.listen[%d]", i)
+		c.want(l.Net == "udp" || l.Net == "tcp", path+".net", "want udp or tcp")
+		c.checkListen(l.Addr, path+".addr", true)
+	}
+	c.want(validAddr(g.Media.AccessAddr), "gateway.media.access_addr", "required: an IP address of this machine towards subscribers")
+	c.want(validAddr(g.Media.TrunkAddr), "gateway.media.trunk_addr", "required: an IP address of this machine towards trunks")
+	p := g.Media.Ports
+	c.want(p.Min >= 1024 && p.Max <= 65535 && p.Max-p.Min >= 3, "gateway.media.ports", "want min from 1024 and max up to 65535, at least 4 ports")
+	c.want(g.Media.Threads >= 0, "gateway.media.threads", "want 0 (one a core) or more")
+	c.checkPeers(g.Peers)
+}
+
+func (c checker) checkPeers(peers []peerConfig) {
+	roles := map[string]int{}
+	names := map[string]bool{}
+	for i, p := range peers {
+		path := fmt.Sprintf("gateway.peers[%d]", i)
+		roles[p.Role]++
+		c.want(p.Name != "" && !names[p.Name], path+".name", "required, and each name once")
+		names[p.Name] = true
+		c.want(p.Role == "core" || p.Role == "trunk", path+".role", "want core or trunk")
+		c.want(p.Net == "udp" || p.Net == "tcp", path+".net", "want udp or tcp")
+		addr, err := netip.ParseAddrPort(p.Addr)
+		c.want(err == nil && addr.Port() != 0, path+".addr", "required: IP address and port such as 192.0.2.10:5060")
+		for j, s := range p.Sources {
+			_, err := parsePrefix(s)
+			c.want(err == nil, fmt.Sprintf("%s.sources[%d]", path, j), "want an IP address or a prefix such as 192.0.2.0/24")
+		}
+		for j, n := range p.Numbers {
+			c.want(regexp.MustCompile(`^\+?[1-9][0-9]{0,14}$`).MatchString(n), fmt.Sprintf("%s.numbers[%d]", path, j), "want an E.164 prefix such as +4930")
+		}
+		c.want(p.Role == "core" || len(p.Numbers) == 0, path+".numbers", "only a core owns numbers")
+	}
+	c.want(roles["core"] > 0 && roles["trunk"] > 0, "gateway.peers", "want at least one core and one trunk")
+}
+
+func (c checker) checkAdmin(cfg *config) {
+	c.checkListen(cfg.Admin.Listen, "admin.listen", true)
+	every := time.Duration(cfg.Admin.ReconcileEvery)
+	c.want(every > 0 && every <= maxReconcileEvery, "admin.reconcile_every", "want up to 1m: the law of this system asks for a comparison each minute")
+	c.want(len(cfg.Admin.Gateways) > 0, "admin.gateways", "required: at least one gateway to task")
+	for i, g := range cfg.Admin.Gateways {
+		path := fmt.Sprintf("admin.gateways[%d]", i)
+		u, err := url.Parse(g.URL)
+		c.want(g.ID != "", path+".id", "required: the gateway's id")
+		c.want(err == nil && u.Scheme == "https" && u.Host != "", path+".url", "want https://host:port/X1/NE")
+		local := g.ID == cfg.Gateway.ID
+		c.want(validFingerprint(g.Certificate) || local && g.Certificate == "", path+".certificate", "want the SHA-256 of the gateway's certificate: 64 lower-case hexadecimal digits")
+	}
+}
+
+func (c checker) checkListen(addr, path string, required bool) {
+	if addr == "" {
+		c.want(!required, path, "required: address and port such as 127.0.0.1:5060")
+		return
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		c.want(false, path, "want address and port such as 127.0.0.1:5060")
+		return
+	}
+	n, err := strconv.Atoi(port)
+	c.want(err == nil && n >= 0 && n <= 65535 && host != "", path, "want address and port such as 127.0.0.1:5060")
+}
+
+func (cfg *config) plan() li.NumberPlan {
+	return li.NumberPlan{
+		CountryCode:           cfg.NumberPlan.CountryCode,
+		NationalPrefix:        cfg.NumberPlan.NationalPrefix,
+		InternationalPrefixes: cfg.NumberPlan.InternationalPrefixes,
+	}
+}
+
+func validAddr(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}
+
+func validFingerprint(s string) bool {
+	return regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(s)
+}
+
+func validPostgresURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql")
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, errors.New("want an address or a prefix")
+	}
+	return p.Masked(), nil
+}
