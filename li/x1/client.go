@@ -1,0 +1,199 @@
+package x1
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ligate/ligate/li"
+)
+
+// The paths of the two servers.
+const (
+	PathNE   = "/X1/NE"
+	PathADMF = "/X1/ADMF"
+)
+
+const (
+	contentType    = "application/xml"
+	defaultTimeout = 5 * time.Second
+)
+
+// ClientConfig is what a Client or a Reporter needs.
+type ClientConfig struct {
+	URL     string        // required, https://host:port with the peer's path
+	ADMFID  string        // required, admfIdentifier
+	NEID    string        // required, neIdentifier
+	HTTP    *http.Client  // required; its TLS configuration shows our certificate and decides whom to trust
+	Timeout time.Duration // bound of one request; default 5 s
+}
+
+// Client is the ADMF's side of X1 towards one gateway. It is safe for concurrent use.
+type Client struct{ x exchange }
+
+// NewClient makes a Client. It connects to nothing.
+func NewClient(cfg ClientConfig) (*Client, error) {
+	x, err := newExchange(cfg, NEBinding(cfg.NEID))
+	if err != nil {
+		return nil, err
+	}
+	return &Client{x: x}, nil
+}
+
+// Activate begins a Task. *Error with CodeXIDExists says that the gateway has one
+// of this XID already, which may be another: compare by Tasks.
+func (c *Client) Activate(ctx context.Context, task li.Task) error {
+	if _, err := c.x.do(ctx, ActivateTask{Task: task}); err != nil {
+		return fmt.Errorf("activate task: %w", err)
+	}
+	return nil
+}
+
+// Deactivate ends a Task. *Error with CodeXIDUnknown says that there was none.
+func (c *Client) Deactivate(ctx context.Context, xid li.XID) error {
+	if _, err := c.x.do(ctx, DeactivateTask{XID: xid}); err != nil {
+		return fmt.Errorf("deactivate task: %w", err)
+	}
+	return nil
+}
+
+// Task asks for one Task. *Error with CodeXIDUnknown says that there is none. What
+// is said of Tasks of other origin in AllDetails holds here too.
+func (c *Client) Task(ctx context.Context, xid li.XID) (li.Task, error) {
+	answer, err := c.x.do(ctx, GetTaskDetails{XID: xid})
+	if err != nil {
+		return nil, fmt.Errorf("get task details: %w", err)
+	}
+	details, ok := answer.(TaskDetails)
+	if !ok || details.Task.Signalling().XID != xid {
+		return nil, fmt.Errorf("get task details: %w", ErrAnswer)
+	}
+	return details.Task, nil
+}
+
+// Tasks asks for all that the gateway is tapping (GetAllDetails). A Task that is
+// not as we write them comes with its XID only, see AllDetails.
+func (c *Client) Tasks(ctx context.Context) ([]li.Task, error) {
+	answer, err := c.x.do(ctx, GetAllDetails{})
+	if err != nil {
+		return nil, fmt.Errorf("get all details: %w", err)
+	}
+	all, ok := answer.(AllDetails)
+	if !ok {
+		return nil, fmt.Errorf("get all details: %w", ErrAnswer)
+	}
+	return all.Tasks, nil
+}
+
+// Ping asks whether the gateway answers.
+func (c *Client) Ping(ctx context.Context) error {
+	if _, err := c.x.do(ctx, Ping{}); err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	return nil
+}
+
+// Reporter is a gateway's side of X1 towards the ADMF. It is safe for concurrent use.
+type Reporter struct{ x exchange }
+
+// NewReporter makes a Reporter. It connects to nothing.
+func NewReporter(cfg ClientConfig) (*Reporter, error) {
+	x, err := newExchange(cfg, ADMFBinding(cfg.ADMFID))
+	if err != nil {
+		return nil, err
+	}
+	return &Reporter{x: x}, nil
+}
+
+// Report tells the ADMF what became of a Task.
+func (r *Reporter) Report(ctx context.Context, issue ReportTaskIssue) error {
+	if _, err := r.x.do(ctx, issue); err != nil {
+		return fmt.Errorf("report task issue: %w", err)
+	}
+	return nil
+}
+
+// exchange sends one request and holds the answer against it.
+type exchange struct {
+	cfg  ClientConfig
+	http http.Client
+	peer string // SAN URI that the peer's certificate must hold
+}
+
+func newExchange(cfg ClientConfig, peer string) (exchange, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || cfg.HTTP == nil || !validIdentifier(cfg.ADMFID) || !validIdentifier(cfg.NEID) {
+		return exchange{}, ErrConfig
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	x := exchange{cfg: cfg, http: *cfg.HTTP, peer: peer}
+	// A redirect would carry targets to whoever the answer names.
+	x.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return x, nil
+}
+
+// do returns the answer, or *Error when the peer refused.
+func (x *exchange) do(ctx context.Context, body Body) (Answer, error) {
+	id := NewTransactionID()
+	doc, err := EncodeRequests([]Request{{
+		Header: Header{ADMF: x.cfg.ADMFID, NE: x.cfg.NEID, Time: time.Now(), Transaction: id},
+		Body:   body,
+	}})
+	if err != nil {
+		return nil, err
+	}
+	reply, err := x.post(ctx, doc)
+	if err != nil {
+		return nil, err
+	}
+	responses, err := DecodeResponses(reply)
+	if err != nil {
+		return nil, err
+	}
+	if len(responses) != 1 || responses[0].Transaction != id {
+		return nil, ErrAnswer
+	}
+	r := responses[0]
+	if r.ADMF != x.cfg.ADMFID || r.NE != x.cfg.NEID {
+		return nil, ErrPeer
+	}
+	if refusal, ok := r.Answer.(*Error); ok {
+		return nil, &Error{Of: body.Kind(), Code: refusal.Code}
+	}
+	if r.Answer.Answers() != body.Kind() {
+		return nil, ErrAnswer
+	}
+	return r.Answer, nil
+}
+
+func (x *exchange) post(ctx context.Context, doc []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, x.cfg.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.cfg.URL, bytes.NewReader(doc))
+	if err != nil {
+		return nil, ErrConfig
+	}
+	req.Header.Set("Content-Type", contentType)
+	resp, err := x.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("x1: exchange: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if !Bound(resp.TLS, x.peer) {
+		return nil, ErrPeer
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, ErrHTTP
+	}
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, MaxResponseBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("x1: read answer: %w", err)
+	}
+	return reply, nil
+}
