@@ -133,7 +133,7 @@ func (c checker) checkPeers(peers []peerConfig) {
 		}
 		c.want(p.Role == "core" || len(p.Numbers) == 0, path+".numbers", "only a core owns numbers")
 	}
-	c.want(roles["core"] > 0 && roles["trunk"] > 0, "gateway.peers", "want at least one core and one trunk")
+	c.want(roles["core"]+roles["trunk"] < len(peers) || roles["core"] > 0 && roles["trunk"] > 0, "gateway.peers", "want at least one core and one trunk")
 }
 
 func (c checker) checkAdmin(cfg *config) {

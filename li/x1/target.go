@@ -6,29 +6,34 @@ import (
 	"github.com/ligate/ligate/li"
 )
 
-// writeTarget writes one TargetIdentifier. A SIP URI that xs:anyURI would refuse
-// (an IPv6 reference, a stray percent sign) travels as impu, which takes any of
-// the characters; the others are escaped.
+// writeTarget writes one TargetIdentifier.
 func (w *writer) writeTarget(id li.Identity) error {
-	element, text := "", ""
-	switch id.Kind() {
-	case li.E164:
-		element, text = "e164Number", id.Reveal()
-	case li.SIPURI:
-		text = escapeURI(id.Reveal())
-		element = "sipUri"
-		if !plainURI(text) {
-			element = "impu"
-		}
-	default:
-		return ErrTask
-	}
-	// Whoever reads it must come to the same identity, or the tap would be another one.
-	if back, ok := readTargetText(element, text); !ok || back != id {
+	element, text, ok := targetText(id)
+	if !ok {
 		return ErrTask
 	}
 	w.el("targetIdentifier", func() { w.text(element, text) })
 	return nil
+}
+
+// targetText chooses the element for an identity. A SIP URI that xs:anyURI would
+// refuse (an IPv6 reference, a stray percent sign) travels as impu, which takes any
+// of the characters; other characters are escaped. Not ok when whoever reads it
+// would come to another identity: the tap would be another one.
+func targetText(id li.Identity) (element, text string, ok bool) {
+	switch id.Kind() {
+	case li.E164:
+		element, text = "e164Number", id.Reveal()
+	case li.SIPURI:
+		element, text = "sipUri", escapeURI(id.Reveal())
+		if !plainURI(text) {
+			element = "impu"
+		}
+	default:
+		return "", "", false
+	}
+	back, ok := identityOf(element, text)
+	return element, text, ok && back == id
 }
 
 // readTarget reads one TargetIdentifier, of which exactly one choice must be there.
@@ -36,12 +41,17 @@ func readTarget(n *node) (id li.Identity, ok bool) {
 	if n.extra || len(n.kids) != 1 || !blank(n.text) || n.kids[0].name.Space != nsX1 || !n.kids[0].leaf() {
 		return li.Identity{}, false
 	}
-	return readTargetText(n.kids[0].name.Local, n.kids[0].trimmed())
+	if id, ok = identityOf(n.kids[0].name.Local, n.kids[0].trimmed()); !ok {
+		return li.Identity{}, false
+	}
+	// What we could not write again, GetAllDetails could not show to the ADMF.
+	_, _, ok = targetText(id)
+	return id, ok
 }
 
-// readTargetText turns the choices that we can honour into an identity. The number
+// identityOf turns the choices that we can honour into an identity. The number
 // plan is the empty one: only what is valid worldwide is taken.
-func readTargetText(element, text string) (li.Identity, bool) {
+func identityOf(element, text string) (li.Identity, bool) {
 	schemes := []string{}
 	switch element {
 	case "e164Number":

@@ -67,7 +67,7 @@ type treeParser struct {
 type frame struct {
 	n        *node
 	bindings map[string]string // prefixes bound by this element; nil = none
-	text     strings.Builder
+	text     []byte
 }
 
 // take adds one token and reports whether it may stand there.
@@ -79,14 +79,15 @@ func (p *treeParser) take(tok xml.Token) bool {
 		return p.start(t)
 	case xml.EndElement:
 		top := &p.open[len(p.open)-1]
-		top.n.text = top.text.String()
+		top.n.text = string(top.text)
 		p.open = p.open[:len(p.open)-1]
 		return true
 	case xml.CharData:
 		if len(p.open) == 0 {
 			return blank(string(t))
 		}
-		p.open[len(p.open)-1].text.Write(t)
+		top := &p.open[len(p.open)-1]
+		top.text = append(top.text, t...)
 		return true
 	case xml.Comment:
 		return true

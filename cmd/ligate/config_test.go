@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func allRoles() []role { return []role{roleGateway, roleMediation, roleAdmin} }
+
+func TestExampleConfigIsValid(t *testing.T) {
+	t.Parallel()
+	cfg, err := parseConfig("example.yaml", []byte(exampleConfig), allRoles())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cfg.Gateway.Peers) != 2 || cfg.Gateway.Peers[0].Numbers[0] != "+4930555" || len(cfg.Admin.Gateways) != 1 {
+		t.Errorf("example read as %+v", cfg)
+	}
+}
+
+// Every fault is named with its key and its line, all at once, and no value is
+// quoted.
+func TestConfigFaults(t *testing.T) {
+	t.Parallel()
+	change := func(old, new string) string {
+		if !strings.Contains(exampleConfig, old) {
+			t.Fatalf("example lacks %q", old)
+		}
+		return strings.Replace(exampleConfig, old, new, 1)
+	}
+	lineOf := func(text, part string) int { return 1 + strings.Count(text[:strings.Index(text, part)], "\n") }
+	tests := map[string]struct {
+		text, at, want string
+	}{
+		"unknown key":        {change("  country: DE", "  contry: DE"), "contry", "operator.contry: unknown key"},
+		"unknown section":    {exampleConfig + "\nwarrants: {}\n", "warrants: {}", "warrants: unknown key"},
+		"wrong country":      {change("country: DE", "country: Germany"), "country", "operator.country: want two capitals"},
+		"not a number":       {change("max_bytes: 8589934592", "max_bytes: much"), "max_bytes", "bus.max_bytes: want a whole number"},
+		"not a duration":     {change("segment_every: 4s", "segment_every: 4"), "segment_every", "mediation.segment_every: want a duration"},
+		"slow reconcile":     {change("reconcile_every: 10s", "reconcile_every: 1h"), "reconcile_every", "want up to 1m"},
+		"bad peer role":      {change("role: trunk", "role: carrier"), "role: carrier", "gateway.peers[1].role: want core or trunk"},
+		"peer without port":  {change("addr: 127.0.0.3:5060", "addr: 127.0.0.3"), "addr: 127.0.0.3", "gateway.peers[1].addr: required"},
+		"trunk with numbers": {change("addr: 127.0.0.3:5060", "addr: 127.0.0.3:5060\n      numbers: [\"+49\"]"), "numbers: [\"+49\"]", "only a core owns numbers"},
+		"list expected":      {change(`numbers: ["+4930555"]`, "numbers: 12"), "numbers: 12", "want a list"},
+		"tab":                {change("  country: DE", "\tcountry: DE"), "\tcountry", "not YAML"},
+		"twice":              {change("  country: DE", "  country: DE\n  country: NL"), "country: NL", "operator.country"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := parseConfig("f.yaml", []byte(tt.text), allRoles())
+			var faults *configError
+			if !errors.As(err, &faults) || len(faults.Faults) == 0 {
+				t.Fatalf("got %v", err)
+			}
+			if !strings.Contains(err.Error(), tt.want) && name != "twice" {
+				t.Errorf("got %q, want %q", err, tt.want)
+			}
+			want := lineOf(tt.text, tt.at)
+			if got := faults.Faults[0].Line; got != want {
+				t.Errorf("line %d, want %d (%v)", got, want, err)
+			}
+		})
+	}
+	text := strings.Replace(change("country: DE", "country: d"), "level: info", "level: loud", 1)
+	if _, err := parseConfig("f.yaml", []byte(text), allRoles()); strings.Count(err.Error(), "\n") != 1 {
+		t.Errorf("two faults gave %q", err)
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte(exampleConfig))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		cfg, err := parseConfig("f", b, allRoles())
+		if (cfg == nil) == (err == nil) {
+			t.Fatal("want a config or an error")
+		}
+	})
+}
