@@ -1,0 +1,25 @@
+// Package admf is the administration function: it turns warrants into Tasks on the
+// gateways over X1 and holds what the gateways tap against what is ordered.
+//
+// It stands between the warrant store, which decides what may be tapped at a
+// moment, and the gateways, which only know Tasks. It keeps no state of its own
+// that matters: after a restart everything follows from the store and from what
+// the gateways say.
+//
+// How it works: one goroutine plans (asks the store what is wanted; when nudged, on
+// a database notification, at the next deadline, and every ReconcileEvery). One
+// goroutine a gateway reconciles (GetAllDetails, compare, remove, add), at each new
+// plan and every ProbeEvery, so a gateway that restarted empty is refilled within
+// about a second and a dead one delays no other.
+//
+// Invariants:
+//   - Nothing is tapped but what the latest plan wants: what a gateway taps beyond
+//     it is removed, removals before additions.
+//   - No gateway is touched before the store has been asked once.
+//   - A tap that the ADMF did not place is a rogue: the alarm is handed to the store
+//     (which puts it on the audit log) before the tap is removed. A store that
+//     cannot take it does not keep the tap alive; the alarm is delivered later.
+//   - A Task that already runs counts as placed only if it is equal in all it says.
+//   - A store that cannot be asked ends no tap that is not at its end, and prolongs none.
+//   - Ordinary logs and metrics know gateways, never Tasks.
+package admf

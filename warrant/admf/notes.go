@@ -1,0 +1,136 @@
+package admf
+
+import (
+	"context"
+	"time"
+
+	"github.com/ligate/ligate/li"
+)
+
+// The kinds of alarm.
+const (
+	AlarmGatewayDown = "gateway_unreachable" // object: the gateway
+	AlarmTapsLost    = "taps_lost"           // object: the gateway; over once refilled
+	AlarmTaskRefused = "task_refused"        // object: gateway and XID; over once it runs or is not wanted
+	AlarmRogueTap    = "rogue_tap"           // object: gateway and XID; stays open for a person to close
+	AlarmAlteredTap  = "altered_tap"         // likewise
+)
+
+// alarm names one alarm.
+type alarm struct{ kind, object string }
+
+// change is an alarm that opens or closes.
+type change struct {
+	alarm
+	open bool
+}
+
+// confirmation is what the store is to know of one Task.
+type confirmation struct {
+	on bool
+	at time.Time
+}
+
+// notes are what a gateway's goroutine has yet to tell the store. One goroutine
+// owns them. What the store does not take is kept and told again, in order.
+type notes struct {
+	gateway  string
+	store    store
+	overflow func()
+
+	open     map[alarm]bool          // alarms as they ought to be
+	changes  []change                // not yet told
+	told     map[li.XID]bool         // what the store was told of each Task
+	confirms map[li.XID]confirmation // not yet told; the latest counts
+}
+
+// maxChanges bounds what piles up while the store is away.
+const maxChanges = 4096
+
+func newNotes(gateway string, s store, overflow func()) *notes {
+	return &notes{
+		gateway: gateway, store: s, overflow: overflow,
+		open: map[alarm]bool{}, told: map[li.XID]bool{}, confirms: map[li.XID]confirmation{},
+	}
+}
+
+func (n *notes) raise(a alarm) {
+	if !n.open[a] {
+		n.open[a] = true
+		n.push(change{alarm: a, open: true})
+	}
+}
+
+func (n *notes) clear(a alarm) {
+	if n.open[a] {
+		delete(n.open, a)
+		n.push(change{alarm: a})
+	}
+}
+
+// settle closes an alarm that an earlier process may have left open.
+func (n *notes) settle(a alarm) { n.push(change{alarm: a}) }
+
+// forget lets an alarm stay open in the store and be raised anew next time.
+func (n *notes) forget(a alarm) { delete(n.open, a) }
+
+func (n *notes) push(c change) {
+	if len(n.changes) >= maxChanges {
+		n.overflow()
+		return
+	}
+	n.changes = append(n.changes, c)
+}
+
+// confirm notes that a Task is on or off since at, unless the store knows.
+func (n *notes) confirm(xid li.XID, on bool, at time.Time) {
+	if pending, ok := n.confirms[xid]; ok && pending.on == on {
+		return
+	}
+	if told, ok := n.told[xid]; ok && told == on {
+		delete(n.confirms, xid)
+		return
+	}
+	n.confirms[xid] = confirmation{on: on, at: at}
+}
+
+// flush tells the store what it can and reports whether all was told.
+func (n *notes) flush(ctx context.Context) error {
+	if err := n.flushAlarms(ctx); err != nil {
+		return err
+	}
+	for xid, c := range n.confirms {
+		if err := n.within(ctx, func(ctx context.Context) error {
+			return n.store.ConfirmTask(ctx, xid, n.gateway, c.on, c.at)
+		}); err != nil {
+			return err
+		}
+		delete(n.confirms, xid)
+		n.told[xid] = c.on
+		if !c.on {
+			delete(n.told, xid) // ended; the map holds live Tasks only
+		}
+	}
+	return nil
+}
+
+func (n *notes) flushAlarms(ctx context.Context) error {
+	for len(n.changes) > 0 {
+		c := n.changes[0]
+		tell := n.store.CloseAlarm
+		if c.open {
+			tell = n.store.OpenAlarm
+		}
+		if err := n.within(ctx, func(ctx context.Context) error { return tell(ctx, c.kind, c.object) }); err != nil {
+			return err
+		}
+		n.changes = n.changes[1:]
+	}
+	return nil
+}
+
+func (n *notes) within(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return f(ctx)
+}
