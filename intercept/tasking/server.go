@@ -73,8 +73,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.ServeHTTP(w, r) }
 
 // handle answers one message of the right peer. Nil means unsupported.
-func (s *Server) handle(_ context.Context, body x1.Body) x1.Answer {
-	switch b := body.(type) {
+func (s *Server) handle(_ context.Context, req x1.Request) x1.Answer {
+	switch b := req.Body.(type) {
 	case x1.ActivateTask:
 		return s.done(b, s.tasks.Activate(b.Task), x1.CodeActivateFailed)
 	case x1.DeactivateTask:

@@ -16,7 +16,7 @@ type HandlerConfig struct {
 	ADMFID  string                             // the one ADMF
 	NEIDs   []string                           // the gateways that this side knows: its own name, or those of its peers
 	Peer    func(Header) string                // the binding that the peer's certificate must hold for such a message
-	Handle  func(context.Context, Body) Answer // nil = unsupported request
+	Handle  func(context.Context, Request) Answer // nil = unsupported request
 	Counted func(Kind, int)                    // told of each message and its code, 0 = done; must not block
 	Now     func() time.Time                   // default time.Now
 }
@@ -112,7 +112,7 @@ func (s *handler) one(r *http.Request, req Request) Answer {
 	if refused, ok := req.Body.(Refused); ok {
 		return refuse(refused.Code)
 	}
-	answer := s.cfg.Handle(r.Context(), req.Body)
+	answer := s.cfg.Handle(r.Context(), req)
 	if answer == nil {
 		return refuse(CodeUnsupported)
 	}

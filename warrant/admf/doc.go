@@ -20,6 +20,7 @@
 //     (which puts it on the audit log) before the tap is removed. A store that
 //     cannot take it does not keep the tap alive; the alarm is delivered later.
 //   - A Task that already runs counts as placed only if it is equal in all it says.
-//   - A store that cannot be asked ends no tap that is not at its end, and prolongs none.
+//   - A store that cannot be asked ends no tap of the latest plan before its end, and
+//     prolongs none.
 //   - Ordinary logs and metrics know gateways, never Tasks.
 package admf

@@ -12,6 +12,7 @@ const (
 	AlarmGatewayDown = "gateway_unreachable" // object: the gateway
 	AlarmTapsLost    = "taps_lost"           // object: the gateway; over once refilled
 	AlarmTaskRefused = "task_refused"        // object: gateway and XID; over once it runs or is not wanted
+	AlarmTapStays    = "removal_refused"     // object: gateway and XID; over once it is gone
 	AlarmRogueTap    = "rogue_tap"           // object: gateway and XID; stays open for a person to close
 	AlarmAlteredTap  = "altered_tap"         // likewise
 )
@@ -27,8 +28,9 @@ type change struct {
 
 // confirmation is what the store is to know of one Task.
 type confirmation struct {
-	on bool
-	at time.Time
+	on     bool
+	at     time.Time
+	unsure bool // the store may not know this XID at all: told once, whatever it says
 }
 
 // notes are what a gateway's goroutine has yet to tell the store. One goroutine
@@ -54,11 +56,14 @@ func newNotes(gateway string, s store, overflow func()) *notes {
 	}
 }
 
-func (n *notes) raise(a alarm) {
-	if !n.open[a] {
-		n.open[a] = true
-		n.push(change{alarm: a, open: true})
+// raise opens an alarm and reports whether it was not open before.
+func (n *notes) raise(a alarm) bool {
+	if n.open[a] {
+		return false
 	}
+	n.open[a] = true
+	n.push(change{alarm: a, open: true})
+	return true
 }
 
 func (n *notes) clear(a alarm) {
@@ -94,6 +99,12 @@ func (n *notes) confirm(xid li.XID, on bool, at time.Time) {
 	n.confirms[xid] = confirmation{on: on, at: at}
 }
 
+// confirmGone notes that a Task is off which this process did not place. An earlier
+// one may have, and then the store takes it to be on.
+func (n *notes) confirmGone(xid li.XID, at time.Time) {
+	n.confirms[xid] = confirmation{at: at, unsure: true}
+}
+
 // flush tells the store what it can and reports whether all was told.
 func (n *notes) flush(ctx context.Context) error {
 	if err := n.flushAlarms(ctx); err != nil {
@@ -102,7 +113,7 @@ func (n *notes) flush(ctx context.Context) error {
 	for xid, c := range n.confirms {
 		if err := n.within(ctx, func(ctx context.Context) error {
 			return n.store.ConfirmTask(ctx, xid, n.gateway, c.on, c.at)
-		}); err != nil {
+		}); err != nil && !c.unsure {
 			return err
 		}
 		delete(n.confirms, xid)

@@ -23,6 +23,7 @@ func (w *worker) reconcile(ctx context.Context, p *plan) error {
 	}
 	now := time.Now()
 	kept := make(map[li.XID]bool, len(running))
+	stays := make(map[li.XID]bool) // not to run and running still
 	var foreign []li.Task
 	for _, task := range running {
 		xid := task.Signalling().XID
@@ -34,17 +35,19 @@ func (w *worker) reconcile(ctx context.Context, p *plan) error {
 			w.notes.confirm(xid, true, now)
 			w.notes.clear(w.about(AlarmTaskRefused, xid))
 		case w.ours(p, task):
-			if err := w.remove(ctx, xid); err != nil {
+			gone, err := w.remove(ctx, xid)
+			if err != nil {
 				return err
 			}
+			stays[xid] = !gone
 		default:
 			foreign = append(foreign, task)
 		}
 	}
-	if err := w.removeForeign(ctx, foreign, now); err != nil {
+	if err := w.removeForeign(ctx, foreign, stays, now); err != nil {
 		return err
 	}
-	w.forgetEnded(p, kept, now)
+	w.forgetEnded(p, kept, stays, now)
 	if err := w.add(ctx, p, kept); err != nil {
 		return err
 	}
@@ -66,19 +69,31 @@ func (w *worker) ours(p *plan, task li.Task) bool {
 	return ok && x1.Equal(planned, task)
 }
 
-// remove ends a Task; that it has ended already is what we want.
-func (w *worker) remove(ctx context.Context, xid li.XID) error {
-	err := w.client.Deactivate(ctx, xid)
-	if err != nil && !refusedWith(err, x1.CodeXIDUnknown) {
-		return err
+// remove ends a Task and reports whether it is gone; that it was gone already is
+// what we want. A gateway that refuses is an alarm and holds up nothing else.
+func (w *worker) remove(ctx context.Context, xid li.XID) (gone bool, err error) {
+	err = w.client.Deactivate(ctx, xid)
+	var refusal *x1.Error
+	switch {
+	case err == nil, refusedWith(err, x1.CodeXIDUnknown):
+	case errors.As(err, &refusal):
+		w.admf.metrics.refusals.WithLabelValues(w.id).Inc()
+		w.notes.raise(w.about(AlarmTapStays, xid))
+		return false, nil
+	default:
+		return false, err
 	}
-	delete(w.placed, xid)
-	w.notes.confirm(xid, false, time.Now())
-	return nil
+	if _, was := w.placed[xid]; was {
+		delete(w.placed, xid)
+		w.notes.confirm(xid, false, time.Now())
+	} else {
+		w.notes.confirmGone(xid, time.Now())
+	}
+	return true, nil
 }
 
 // removeForeign ends what nobody here ordered, after the alarm was handed over.
-func (w *worker) removeForeign(ctx context.Context, foreign []li.Task, now time.Time) error {
+func (w *worker) removeForeign(ctx context.Context, foreign []li.Task, stays map[li.XID]bool, now time.Time) error {
 	if len(foreign) == 0 {
 		return nil
 	}
@@ -98,16 +113,20 @@ func (w *worker) removeForeign(ctx context.Context, foreign []li.Task, now time.
 		if wanted {
 			kind = AlarmAlteredTap
 		}
-		w.admf.metrics.rogues.WithLabelValues(w.id).Inc()
 		a := w.about(kind, xid)
-		w.notes.raise(a)
-		if err := w.notes.flushAlarms(ctx); err != nil {
-			w.admf.metrics.storeErrors.Inc() // told later; the tap must end now
+		if w.notes.raise(a) {
+			w.admf.metrics.rogues.WithLabelValues(w.id).Inc()
+			if err := w.notes.flushAlarms(ctx); err != nil {
+				w.admf.metrics.storeErrors.Inc() // told later; the tap must end now
+			}
 		}
-		if err := w.remove(ctx, xid); err != nil {
+		gone, err := w.remove(ctx, xid)
+		if err != nil {
 			return err
 		}
-		w.notes.forget(a)
+		if stays[xid] = !gone; gone {
+			w.notes.forget(a)
+		}
 	}
 	return nil
 }
@@ -119,20 +138,24 @@ func (w *worker) wanted(ctx context.Context, now time.Time) ([]li.Task, error) {
 }
 
 // forgetEnded drops what is neither running nor wanted: it ended at its own end, or
-// was withdrawn while the gateway was empty.
-func (w *worker) forgetEnded(p *plan, kept map[li.XID]bool, now time.Time) {
+// was withdrawn while the gateway was empty. Alarms on such Tasks are over.
+func (w *worker) forgetEnded(p *plan, kept, stays map[li.XID]bool, now time.Time) {
 	for xid := range w.placed {
-		if _, wanted := p.wants(xid, now); !wanted && !kept[xid] {
+		if _, wanted := p.wants(xid, now); !wanted && !kept[xid] && !stays[xid] {
 			delete(w.placed, xid)
 			w.notes.confirm(xid, false, now)
 		}
 	}
 	for a := range w.notes.open {
-		if a.kind != AlarmTaskRefused {
-			continue
-		}
-		if _, wanted := p.wants(w.subject(a), now); !wanted {
-			w.notes.clear(a)
+		switch a.kind {
+		case AlarmTaskRefused:
+			if _, wanted := p.wants(w.subject(a), now); !wanted {
+				w.notes.clear(a)
+			}
+		case AlarmTapStays:
+			if !stays[w.subject(a)] {
+				w.notes.clear(a)
+			}
 		}
 	}
 }
@@ -179,8 +202,7 @@ func (w *worker) place(ctx context.Context, xid li.XID, task li.Task) error {
 		w.notes.confirm(xid, true, time.Now())
 		w.notes.clear(w.about(AlarmTaskRefused, xid))
 	case refusedWith(err, x1.CodeXIDExists):
-		// It came to be since we asked. The next comparison says whether it is ours.
-		w.wake()
+		// It came to be since we asked. The next comparison says whether it is as ordered.
 	case errors.As(err, &refusal), errors.Is(err, x1.ErrTask):
 		w.admf.metrics.refusals.WithLabelValues(w.id).Inc()
 		w.notes.raise(w.about(AlarmTaskRefused, xid))
