@@ -1,0 +1,128 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/warrant"
+)
+
+const warrantColumns = `id, version, state, liid, authority, reference, legal_basis, agency_id, targets, scope,
+	valid_from, valid_until, notes, coalesce(predecessor, ''), drafter, coalesce(approver, ''), stopped_at, coalesce(purge_by, ''),
+	created_at, updated_at`
+
+func scanWarrant(row pgx.CollectableRow) (warrant.Warrant, error) {
+	var w warrant.Warrant
+	var state, scope string
+	var targets []string
+	var stopped *time.Time
+	err := row.Scan(&w.ID, &w.Version, &state, &w.LIID, &w.Authority, &w.Reference, &w.LegalBasis, &w.AgencyID, &targets, &scope,
+		&w.From, &w.Until, &w.Notes, &w.Predecessor, &w.Drafter, &w.Approver, &stopped, &w.PurgeBy, &w.CreatedAt, &w.UpdatedAt)
+	if err != nil {
+		return warrant.Warrant{}, err
+	}
+	if w.State, err = warrant.ParseState(state); err != nil {
+		return warrant.Warrant{}, err
+	}
+	if w.Scope, err = warrant.ParseScope(scope); err != nil {
+		return warrant.Warrant{}, err
+	}
+	if w.Targets, err = decodeTargets(targets); err != nil {
+		return warrant.Warrant{}, err
+	}
+	if stopped != nil {
+		w.StoppedAt = stopped.UTC()
+	}
+	for _, t := range []*time.Time{&w.From, &w.Until, &w.CreatedAt, &w.UpdatedAt} {
+		*t = t.UTC()
+	}
+	return w, nil
+}
+
+// encodeTargets writes identities as ParseTarget reads them back: they were
+// normalised once.
+func encodeTargets(targets []li.Identity) []string {
+	out := make([]string, len(targets))
+	for i, t := range targets {
+		out[i] = t.Reveal()
+		if t.Kind() == li.E164 {
+			out[i] = "+" + out[i]
+		}
+	}
+	return out
+}
+
+func decodeTargets(texts []string) ([]li.Identity, error) {
+	targets := make([]li.Identity, len(texts))
+	for i, text := range texts {
+		id, err := li.NumberPlan{}.ParseTarget(text)
+		if err != nil {
+			return nil, fmt.Errorf("stored target: %w", err)
+		}
+		targets[i] = id
+	}
+	return targets, nil
+}
+
+// lock reads a warrant for change.
+func lock(ctx context.Context, tx pgx.Tx, id warrant.ID) (warrant.Warrant, error) {
+	rows, err := tx.Query(ctx, "select "+warrantColumns+" from warrant where id = $1 for update", id)
+	if err != nil {
+		return warrant.Warrant{}, fmt.Errorf("read warrant: %w", interpret(err))
+	}
+	w, err := pgx.CollectExactlyOneRow(rows, scanWarrant)
+	return w, notFound(err)
+}
+
+func insert(ctx context.Context, tx pgx.Tx, w warrant.Warrant) error {
+	_, err := tx.Exec(ctx, `insert into warrant (id, version, state, previous_state, liid, authority, reference, legal_basis, agency_id, targets,
+		scope, valid_from, valid_until, notes, predecessor, drafter, created_at, updated_at)
+		values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nullif($14, ''), $15, $16, $17)`,
+		w.ID, w.Version, w.State.String(), w.LIID, w.Authority, w.Reference, w.LegalBasis, w.AgencyID, encodeTargets(w.Targets),
+		w.Scope.String(), w.From, w.Until, w.Notes, w.Predecessor, w.Drafter, w.CreatedAt, w.UpdatedAt)
+	if err != nil {
+		return interpret(err)
+	}
+	return keepVersion(ctx, tx, w, string(w.Drafter))
+}
+
+func update(ctx context.Context, tx pgx.Tx, w warrant.Warrant, by string) error {
+	_, err := tx.Exec(ctx, `update warrant set version = $2, state = $3, liid = $4, authority = $5, reference = $6, legal_basis = $7, agency_id = $8,
+		targets = $9, scope = $10, valid_from = $11, valid_until = $12, notes = $13, predecessor = nullif($14, ''), drafter = $15,
+		approver = nullif($16, ''), stopped_at = $17, purge_by = nullif($18, ''), updated_at = $19 where id = $1`,
+		w.ID, w.Version, w.State.String(), w.LIID, w.Authority, w.Reference, w.LegalBasis, w.AgencyID, encodeTargets(w.Targets),
+		w.Scope.String(), w.From, w.Until, w.Notes, w.Predecessor, w.Drafter, w.Approver, timeOrNull(w.StoppedAt), w.PurgeBy, w.UpdatedAt)
+	if err != nil {
+		return interpret(err)
+	}
+	return keepVersion(ctx, tx, w, by)
+}
+
+func keepVersion(ctx context.Context, tx pgx.Tx, w warrant.Warrant, by string) error {
+	body, err := json.Marshal(map[string]any{
+		"state": w.State.String(), "liid": w.LIID, "authority": w.Authority, "reference": w.Reference, "legal_basis": w.LegalBasis,
+		"agency_id": w.AgencyID, "targets": encodeTargets(w.Targets), "scope": w.Scope.String(), "from": w.From, "until": w.Until,
+		"notes": w.Notes, "predecessor": w.Predecessor, "drafter": w.Drafter, "approver": w.Approver,
+	})
+	if err != nil {
+		return fmt.Errorf("encode version: %w", err)
+	}
+	_, err = tx.Exec(ctx, "insert into warrant_version (warrant_id, version, body, by, at) values ($1, $2, $3, $4, $5)",
+		w.ID, w.Version, body, by, w.UpdatedAt)
+	if err != nil {
+		return fmt.Errorf("keep version: %w", interpret(err))
+	}
+	return nil
+}
+
+func timeOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}

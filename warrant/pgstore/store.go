@@ -1,0 +1,128 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/warrant"
+)
+
+// Channel is notified in each transaction that changes what should be tapped.
+const Channel = "ligate_warrants"
+
+// Config is what a Store needs; fields without a default are required.
+type Config struct {
+	Pool  *pgxpool.Pool
+	Audit *audit.Log
+	Now   func() time.Time // default time.Now
+}
+
+// Store is the warrant database.
+type Store struct {
+	pool  *pgxpool.Pool
+	audit *audit.Log
+	now   func() time.Time
+}
+
+// New validates the configuration.
+func New(cfg Config) (*Store, error) {
+	if cfg.Pool == nil || cfg.Audit == nil {
+		return nil, errors.New("pgstore: Pool and Audit are required")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Store{pool: cfg.Pool, audit: cfg.Audit, now: cfg.Now}, nil
+}
+
+// clock is now in UTC with the database's precision.
+func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// inTx runs f in a transaction and commits if f gives no error.
+func (s *Store) inTx(ctx context.Context, f func(pgx.Tx) error) error {
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // no effect after Commit
+	if err := f(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", interpret(err))
+	}
+	return nil
+}
+
+// interpret turns the database's refusal into the domain's, by constraint.
+func interpret(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	switch pg.ConstraintName {
+	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "warrant_purge_four_eyes":
+		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "one person may not do both"}
+	case "warrant_legal_step", "warrant_order_immutable", "warrant_identity_immutable", "warrant_approver_immutable":
+		return &warrant.RuleError{Rule: warrant.RuleState, Reason: "the warrant's state does not allow it"}
+	case "warrant_liid_unique", "person_name_unique", "person_cert_unique", "agency_name_unique", "agency_user_pk":
+		return warrant.ErrExists
+	case "warrant_version_follows":
+		return warrant.ErrVersion
+	case "warrant_agency", "warrant_agency_confirmed":
+		return &warrant.RuleError{Rule: warrant.RuleAgency, Reason: "no such confirmed agency"}
+	}
+	if pg.ConstraintName != "" {
+		return fmt.Errorf("database constraint %s", pg.ConstraintName) // its text may quote a row
+	}
+	return fmt.Errorf("database error %s", pg.Code)
+}
+
+// entry is an audit entry of a person's act.
+func entry(by warrant.Actor, action string, liid li.LIID, object string) audit.Entry {
+	return audit.Entry{
+		Actor: string(by.ID), Role: by.Role.String(), Action: action, Warrant: string(liid), Object: object, Result: "done", Source: by.Source,
+	}
+}
+
+// system is an audit entry of ligate itself.
+func system(action string, liid li.LIID, object string) audit.Entry {
+	return audit.Entry{Actor: "ligate", Role: "system", Action: action, Warrant: string(liid), Object: object, Result: "done"}
+}
+
+// refused records an act that a rule forbade and returns the rule's error. If the
+// record cannot be made, that is the error.
+func (s *Store) refused(ctx context.Context, e audit.Entry, err error) error {
+	var rule *warrant.RuleError
+	switch {
+	case errors.As(err, &rule):
+		e.Detail = map[string]string{"rule": string(rule.Rule)}
+	case errors.Is(err, warrant.ErrForbidden):
+		e.Detail = map[string]string{"rule": "role"}
+	default:
+		return err
+	}
+	e.Result = "refused"
+	if _, auditErr := s.audit.Record(ctx, s.pool, e); auditErr != nil {
+		return auditErr
+	}
+	return err
+}
+
+// Record writes an audit entry in a transaction of its own: what only reads still
+// leaves its trace, before it is answered.
+func (s *Store) Record(ctx context.Context, e audit.Entry) error {
+	_, err := s.audit.Record(ctx, s.pool, e)
+	return err
+}
+
+func newID() string { return uuid.NewString() }

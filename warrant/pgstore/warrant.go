@@ -1,0 +1,354 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/warrant"
+)
+
+// CreateDraft drafts a warrant. The same key with the same order gives the same
+// warrant again; with another order it is ErrIdempotency. An empty key is none.
+func (s *Store) CreateDraft(ctx context.Context, by warrant.Actor, o warrant.Order, key string) (warrant.Warrant, error) {
+	now := s.clock()
+	o.From, o.Until = o.From.UTC().Truncate(time.Microsecond), o.Until.UTC().Truncate(time.Microsecond)
+	w, err := warrant.New(warrant.ID(newID()), o, by, now)
+	e := entry(by, "warrant.draft", o.LIID, string(w.ID))
+	if err != nil {
+		return warrant.Warrant{}, s.refused(ctx, e, err)
+	}
+	return s.create(ctx, by, w, key, e)
+}
+
+// Extend drafts the successor of a warrant, by a new order with its own LIID.
+func (s *Store) Extend(ctx context.Context, by warrant.Actor, id warrant.ID, o warrant.Order, key string) (warrant.Warrant, error) {
+	old, err := s.Warrant(ctx, by, id)
+	if err != nil {
+		return warrant.Warrant{}, err
+	}
+	w, err := warrant.Extend(old, warrant.ID(newID()), o, by, s.clock())
+	e := entry(by, "warrant.extend", o.LIID, string(w.ID))
+	if err != nil {
+		return warrant.Warrant{}, s.refused(ctx, e, err)
+	}
+	return s.create(ctx, by, w, key, e)
+}
+
+func (s *Store) create(ctx context.Context, by warrant.Actor, w warrant.Warrant, key string, e audit.Entry) (warrant.Warrant, error) {
+	hash, err := orderHash(w.Order)
+	if err != nil {
+		return warrant.Warrant{}, err
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if key != "" {
+			earlier, err := takeKey(ctx, tx, by.ID, key, hash, w.ID)
+			if err != nil {
+				return err
+			}
+			if earlier != w.ID {
+				w, err = lock(ctx, tx, earlier)
+				return err
+			}
+		}
+		if err := insert(ctx, tx, w); err != nil {
+			return fmt.Errorf("draft warrant: %w", err)
+		}
+		_, err := s.audit.Append(ctx, tx, e)
+		return err
+	})
+	return w, err
+}
+
+// takeKey claims an idempotency key and returns the warrant that it made: id, or
+// the one of an earlier request.
+func takeKey(ctx context.Context, tx pgx.Tx, by warrant.PersonID, key string, hash []byte, id warrant.ID) (warrant.ID, error) {
+	_, err := tx.Exec(ctx, `insert into idempotency (person_id, key, body_hash, warrant_id) values ($1, $2, $3, $4) on conflict do nothing`, by, key, hash, id)
+	if err != nil {
+		return "", fmt.Errorf("keep idempotency key: %w", interpret(err))
+	}
+	var made warrant.ID
+	var madeHash []byte
+	err = tx.QueryRow(ctx, "select warrant_id, body_hash from idempotency where person_id = $1 and key = $2", by, key).Scan(&made, &madeHash)
+	if err != nil {
+		return "", fmt.Errorf("read idempotency key: %w", interpret(err))
+	}
+	if string(madeHash) != string(hash) {
+		return "", warrant.ErrIdempotency
+	}
+	return made, nil
+}
+
+func orderHash(o warrant.Order) ([]byte, error) {
+	body, err := json.Marshal([]any{
+		o.LIID, o.Authority, o.Reference, o.LegalBasis, o.AgencyID, encodeTargets(o.Targets), o.Scope, o.From, o.Until, o.Notes, o.Predecessor,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("hash order: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	return sum[:], nil
+}
+
+// mayRead keeps warrants from those who have no business with them.
+func mayRead(by warrant.Actor) error {
+	if by.Confirmed && (by.Role == warrant.Drafter || by.Role == warrant.Approver || by.Role == warrant.Auditor) {
+		return nil
+	}
+	return warrant.ErrForbidden
+}
+
+// Warrant returns one warrant. The reading is on the audit log first.
+func (s *Store) Warrant(ctx context.Context, by warrant.Actor, id warrant.ID) (warrant.Warrant, error) {
+	e := entry(by, "warrant.read", "", string(id))
+	if err := mayRead(by); err != nil {
+		return warrant.Warrant{}, s.refused(ctx, e, err)
+	}
+	var w warrant.Warrant
+	err := s.inTx(ctx, func(tx pgx.Tx) (err error) {
+		rows, err := tx.Query(ctx, "select "+warrantColumns+" from warrant where id = $1", id)
+		if err != nil {
+			return fmt.Errorf("read warrant: %w", interpret(err))
+		}
+		if w, err = pgx.CollectExactlyOneRow(rows, scanWarrant); err != nil {
+			return notFound(err)
+		}
+		e.Warrant = string(w.LIID)
+		_, err = s.audit.Append(ctx, tx, e)
+		return err
+	})
+	return w, err
+}
+
+// Page is one page of a listing.
+type Page struct {
+	Limit int    // 1 to 200; default 50
+	After string // cursor of an earlier page
+}
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+func (p Page) bounds() (limit int, after int64, err error) {
+	limit = p.Limit
+	if limit == 0 {
+		limit = defaultLimit
+	}
+	if p.After != "" {
+		after, err = strconv.ParseInt(p.After, 10, 64)
+	}
+	if err != nil || limit < 1 || limit > maxLimit || after < 0 {
+		return 0, 0, warrant.ErrPage
+	}
+	return limit, after, nil
+}
+
+// Warrants lists warrants, newest first, of one state if it is given, and the
+// cursor of the next page. The listing is on the audit log first.
+func (s *Store) Warrants(ctx context.Context, by warrant.Actor, state string, p Page) ([]warrant.Warrant, string, error) {
+	e := entry(by, "warrant.list", "", "")
+	if err := mayRead(by); err != nil {
+		return nil, "", s.refused(ctx, e, err)
+	}
+	if err := s.Record(ctx, e); err != nil {
+		return nil, "", err
+	}
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	return s.list(ctx, "($3 = 0 or serial < $3) and ($2 = '' or state = $2)", "desc", limit, state, after)
+}
+
+// WarrantsOfAgency lists the warrants of an agency that were ever approved, oldest
+// first.
+func (s *Store) WarrantsOfAgency(ctx context.Context, id warrant.AgencyID, p Page) ([]warrant.Warrant, string, error) {
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	return s.list(ctx, "agency_id = $2 and serial > $3 and approver is not null", "asc", limit, string(id), after)
+}
+
+// list reads one page; where holds constant text only.
+func (s *Store) list(ctx context.Context, where, order string, limit int, arg string, after int64) ([]warrant.Warrant, string, error) {
+	rows, err := s.pool.Query(ctx, "select serial, "+warrantColumns+" from warrant where "+where+" order by serial "+order+" limit $1", limit+1, arg, after)
+	if err != nil {
+		return nil, "", fmt.Errorf("list warrants: %w", interpret(err))
+	}
+	var serials []int64
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (warrant.Warrant, error) {
+		values := &withSerial{CollectableRow: row}
+		w, err := scanWarrant(values)
+		serials = append(serials, values.serial)
+		return w, err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list warrants: %w", err)
+	}
+	if len(all) <= limit {
+		return all, "", nil
+	}
+	return all[:limit], strconv.FormatInt(serials[limit-1], 10), nil
+}
+
+// withSerial takes the leading serial off a row.
+type withSerial struct {
+	pgx.CollectableRow
+	serial int64
+}
+
+// Scan reads the serial and then dest.
+func (r *withSerial) Scan(dest ...any) error {
+	return r.CollectableRow.Scan(append([]any{&r.serial}, dest...)...)
+}
+
+// WarrantByLIID returns an agency's own warrant that was ever approved. What is
+// not its own is ErrNotFound like what does not exist.
+func (s *Store) WarrantByLIID(ctx context.Context, id warrant.AgencyID, liid li.LIID) (warrant.Warrant, error) {
+	rows, err := s.pool.Query(ctx, "select "+warrantColumns+" from warrant where liid = $1 and agency_id = $2 and approver is not null", liid, id)
+	if err != nil {
+		return warrant.Warrant{}, fmt.Errorf("read intercept: %w", interpret(err))
+	}
+	w, err := pgx.CollectExactlyOneRow(rows, scanWarrant)
+	return w, notFound(err)
+}
+
+// change applies a rule to the warrant at exactly that version. The change and its
+// entry commit together; a refusal is recorded alone.
+func (s *Store) change(ctx context.Context, by warrant.Actor, id warrant.ID, version int, e audit.Entry,
+	rule func(tx pgx.Tx, w warrant.Warrant) (warrant.Warrant, error),
+) (warrant.Warrant, error) {
+	var w warrant.Warrant
+	err := s.inTx(ctx, func(tx pgx.Tx) (err error) {
+		if w, err = lock(ctx, tx, id); err != nil {
+			return err
+		}
+		e.Warrant = string(w.LIID)
+		if w.Version != version {
+			return warrant.ErrVersion
+		}
+		before := w.State
+		if w, err = rule(tx, w); err != nil {
+			return err
+		}
+		if err := update(ctx, tx, w, string(by.ID)); err != nil {
+			return err
+		}
+		if err := s.follow(ctx, tx, before, w); err != nil {
+			return err
+		}
+		e.Warrant = string(w.LIID)
+		e.Detail = map[string]string{"from": before.String(), "to": w.State.String(), "version": strconv.Itoa(w.Version)}
+		_, err = s.audit.Append(ctx, tx, e)
+		return err
+	})
+	if err != nil {
+		return warrant.Warrant{}, s.refused(ctx, e, err)
+	}
+	return w, nil
+}
+
+// follow does what a state entails: a Task at approval, the interval in which the
+// tap was allowed, and the notice to the ADMF.
+func (s *Store) follow(ctx context.Context, tx pgx.Tx, before warrant.State, w warrant.Warrant) error {
+	var err error
+	switch {
+	case w.State == warrant.Approved:
+		_, err = tx.Exec(ctx, "insert into task (xid, warrant_id, created_at) values ($1, $2, $3)", li.NewXID().String(), w.ID, w.UpdatedAt)
+	case w.State == warrant.Active && before != warrant.Active:
+		_, err = tx.Exec(ctx, "insert into tap_interval (warrant_id, began_at) values ($1, $2)", w.ID, w.UpdatedAt)
+	case before == warrant.Active && w.State != warrant.Active:
+		_, err = tx.Exec(ctx, "update tap_interval set ended_at = greatest($2, began_at) where warrant_id = $1 and ended_at is null", w.ID, w.StoppedAt)
+	}
+	if err != nil {
+		return fmt.Errorf("record tap: %w", interpret(err))
+	}
+	if _, err := tx.Exec(ctx, "select pg_notify($1, '')", Channel); err != nil {
+		return fmt.Errorf("notify: %w", interpret(err))
+	}
+	return nil
+}
+
+// Update replaces the order of a draft or a rejected warrant.
+func (s *Store) Update(ctx context.Context, by warrant.Actor, id warrant.ID, version int, o warrant.Order) (warrant.Warrant, error) {
+	return s.change(ctx, by, id, version, entry(by, "warrant.edit", "", string(id)), func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
+		o.Predecessor = w.Predecessor
+		return warrant.Edit(w, o, by, s.clock())
+	})
+}
+
+// Submit hands a draft to the approver.
+func (s *Store) Submit(ctx context.Context, by warrant.Actor, id warrant.ID, version int) (warrant.Warrant, error) {
+	return s.change(ctx, by, id, version, entry(by, "warrant.submit", "", string(id)), func(tx pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
+		agency, err := agencyIn(ctx, tx, w.AgencyID)
+		if err != nil && !errors.Is(err, warrant.ErrNotFound) {
+			return w, err
+		}
+		return warrant.Submit(w, by, agency, s.clock())
+	})
+}
+
+// Approve is the second person's word over exactly that version.
+func (s *Store) Approve(ctx context.Context, by warrant.Actor, id warrant.ID, version int, typed warrant.Retyped) (warrant.Warrant, error) {
+	return s.change(ctx, by, id, version, entry(by, "warrant.approve", "", string(id)), func(tx pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
+		agency, err := agencyIn(ctx, tx, w.AgencyID)
+		if err != nil && !errors.Is(err, warrant.ErrNotFound) {
+			return w, err
+		}
+		return warrant.Approve(w, by, typed, agency, s.clock())
+	})
+}
+
+// act is one of the rules that take a reason.
+type act func(w warrant.Warrant, by warrant.Actor, reason string, now time.Time) (warrant.Warrant, error)
+
+func (s *Store) reasoned(ctx context.Context, by warrant.Actor, id warrant.ID, version int, action, reason string, rule act) (warrant.Warrant, error) {
+	e := entry(by, action, "", string(id))
+	e.Reason = reason[:min(len(reason), 2000)]
+	return s.change(ctx, by, id, version, e, func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
+		return rule(w, by, reason, s.clock())
+	})
+}
+
+// Reject sends a submitted warrant back.
+func (s *Store) Reject(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
+	return s.reasoned(ctx, by, id, version, "warrant.reject", reason, warrant.Reject)
+}
+
+// Suspend pauses a running tap.
+func (s *Store) Suspend(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
+	return s.reasoned(ctx, by, id, version, "warrant.suspend", reason, warrant.Suspend)
+}
+
+// Resume continues a suspended tap.
+func (s *Store) Resume(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
+	return s.reasoned(ctx, by, id, version, "warrant.resume", reason, warrant.Resume)
+}
+
+// Revoke ends a warrant for good.
+func (s *Store) Revoke(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
+	return s.reasoned(ctx, by, id, version, "warrant.revoke", reason, warrant.Revoke)
+}
+
+// RequestPurge is the first of two people who destroy what was intercepted.
+func (s *Store) RequestPurge(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
+	return s.reasoned(ctx, by, id, version, "warrant.purge.request", reason, warrant.RequestPurge)
+}
+
+// Purge is the second person's word. The caller destroys the evidence afterwards.
+func (s *Store) Purge(ctx context.Context, by warrant.Actor, id warrant.ID, version int) (warrant.Warrant, error) {
+	return s.change(ctx, by, id, version, entry(by, "warrant.purge", "", string(id)), func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
+		return warrant.Purge(w, by, s.clock())
+	})
+}
