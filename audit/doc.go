@@ -10,8 +10,22 @@
 //   - Append joins the caller's transaction: no entry, no act, and no act, no entry.
 //   - Entries have consecutive indexes from 0; a transaction that is rolled back
 //     leaves no hole.
-//   - Nothing is ever rewritten; Verify finds any change from an export alone.
+//   - Nothing is ever rewritten; Verify finds any change from an export alone. What
+//     an export alone cannot show is that its newest end was cut off at an older
+//     checkpoint: for that, auditors keep the checkpoints they were given and hand
+//     them to Verify.
+//   - No two trees of one size are ever signed: a log that is shorter than a
+//     checkpoint says is neither appended to nor signed (ErrDamaged).
+//   - A record is erased only by Erase, which is an entry of its own that names the
+//     erased ones; Verify refuses a record that is gone without one.
 //   - An entry never holds a target's identity or content.
+//
+// # Erasing
+//
+// Retention ends for audit records too. Erase takes away an entry's text and salt,
+// without which its commitment says nothing about it. The role ligate_app may not: it
+// takes the database's owner, and the trigger audit_entry_update lets nothing else
+// through. Entries that record an erasure are never erased.
 //
 // Log is safe for concurrent use; writers wait for each other's transactions.
 package audit

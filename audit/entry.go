@@ -3,10 +3,11 @@ package audit
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Entry is one act. Texts are for people and never hold a target's identity or
@@ -32,27 +33,31 @@ const (
 	canonicalMagic = "ligate-audit-entry/1\n"
 )
 
-// Errors of entries.
-var (
-	ErrEntry     = errors.New("audit: an entry needs time, actor, action and result, each text of at most 4096 octets and at most 32 details")
-	ErrCanonical = errors.New("audit: not the canonical form of an entry")
-)
-
 func (e Entry) validate() error {
-	if e.Time.IsZero() || e.Actor == "" || e.Action == "" || e.Result == "" || len(e.Detail) > maxDetails {
+	if e.Time.Before(firstTime()) || !e.Time.Before(endTime()) || e.Actor == "" || e.Action == "" || e.Result == "" || len(e.Detail) > maxDetails {
 		return ErrEntry
 	}
 	for _, s := range e.texts() {
-		if len(*s) > maxTextBytes {
+		if !validText(*s) {
 			return ErrEntry
 		}
 	}
 	for k, v := range e.Detail {
-		if len(k) > maxTextBytes || len(v) > maxTextBytes {
+		if !validText(k) || !validText(v) {
 			return ErrEntry
 		}
 	}
 	return nil
+}
+
+// Times that every part of the way can write: JSON ends with the year 9999.
+func firstTime() time.Time { return time.Unix(0, 0).UTC() }
+func endTime() time.Time   { return time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// validText holds for texts that JSON and Postgres give back as they were: what is
+// not UTF-8 an export would change, and Postgres has no NUL.
+func validText(s string) bool {
+	return len(s) <= maxTextBytes && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }
 
 // texts lists the text fields in the order of the canonical form.
@@ -82,7 +87,7 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
-// parseCanonical reads exactly what canonical writes.
+// parseCanonical reads exactly what canonical writes for valid entries.
 func parseCanonical(b []byte) (Entry, error) {
 	if len(b) < len(canonicalMagic)+8 || string(b[:len(canonicalMagic)]) != canonicalMagic {
 		return Entry{}, ErrCanonical
@@ -115,7 +120,7 @@ func parseCanonical(b []byte) (Entry, error) {
 		}
 		e.Detail[k], last = v, k
 	}
-	if len(b) != 0 {
+	if len(b) != 0 || e.validate() != nil {
 		return Entry{}, ErrCanonical
 	}
 	return e, nil

@@ -13,13 +13,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Errors of the log.
-var (
-	ErrRange    = errors.New("audit: the tree is not that large")
-	ErrNotFound = errors.New("audit: no such entry")
-	ErrFilter   = errors.New("audit: bad cursor or limit")
-)
-
 // Config is what a Log needs; all fields are required.
 type Config struct {
 	Origin string      // names the log in its checkpoints, such as "op-1.example/ligate"
@@ -67,7 +60,8 @@ const lockID = 0x6c6967617465 // "ligate"
 
 // Append adds e to the log within tx and returns its index. Time zero means now.
 // The entry exists if and only if tx commits; until then other writers wait, so
-// append last in a transaction.
+// append last in a transaction. tx must be read committed: a transaction with an
+// older view of the log fails.
 func (l *Log) Append(ctx context.Context, tx pgx.Tx, e Entry) (int64, error) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
@@ -76,33 +70,37 @@ func (l *Log) Append(ctx context.Context, tx pgx.Tx, e Entry) (int64, error) {
 	if err := e.validate(); err != nil {
 		return 0, err
 	}
-	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", int64(lockID)); err != nil {
+	var h head
+	begin := &pgx.Batch{}
+	begin.Queue("select pg_advisory_xact_lock($1)", int64(lockID))
+	begin.Queue(headSQL).QueryRow(h.scan)
+	if err := tx.SendBatch(ctx, begin).Close(); err != nil {
 		return 0, fmt.Errorf("audit: wait for other writers: %w", err)
 	}
-	index, err := size(ctx, tx)
-	if err != nil {
+	if err := h.check(); err != nil {
 		return 0, err
 	}
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails
 	record := e.canonical()
 	commitment := commit(salt, record)
-	_, err = tx.Exec(ctx, `insert into audit_entry (index, time, actor, action, warrant, record, salt, commitment)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`, index, e.Time, e.Actor, e.Action, e.Warrant, record, salt, commitment)
-	if err != nil {
-		return 0, fmt.Errorf("audit: append entry: %w", err)
-	}
-	hashes, err := tlog.StoredHashes(index, commitment, hashReader{ctx, tx})
+	hashes, err := tlog.StoredHashes(h.size, commitment, hashReader{ctx, tx})
 	if err != nil {
 		return 0, fmt.Errorf("audit: compute hashes: %w", err)
 	}
-	first := tlog.StoredHashIndex(0, index)
-	for i, h := range hashes {
-		if _, err := tx.Exec(ctx, "insert into audit_hash (id, hash) values ($1, $2)", first+int64(i), h[:]); err != nil {
-			return 0, fmt.Errorf("audit: append hash: %w", err)
-		}
+	raw := make([][]byte, len(hashes))
+	for i := range hashes {
+		raw[i] = hashes[i][:]
 	}
-	return index, nil
+	insert := &pgx.Batch{}
+	insert.Queue(`insert into audit_entry (index, time, actor, action, warrant, record, salt, commitment)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`, h.size, e.Time, e.Actor, e.Action, e.Warrant, record, salt, commitment)
+	insert.Queue(`insert into audit_hash (id, hash) select $1 + n - 1, hash from unnest($2::bytea[]) with ordinality as new (hash, n)`,
+		tlog.StoredHashIndex(0, h.size), raw)
+	if err := tx.SendBatch(ctx, insert).Close(); err != nil {
+		return 0, fmt.Errorf("audit: append entry: %w", err)
+	}
+	return h.size, nil
 }
 
 // Record appends e in a transaction of its own.
@@ -122,14 +120,9 @@ func (l *Log) Record(ctx context.Context, db beginner, e Entry) (index int64, er
 }
 
 // Size returns the number of entries.
-func (l *Log) Size(ctx context.Context, db querier) (int64, error) { return size(ctx, db) }
-
-func size(ctx context.Context, db querier) (int64, error) {
-	var n int64
-	if err := db.QueryRow(ctx, "select coalesce(max(index) + 1, 0) from audit_entry").Scan(&n); err != nil {
-		return 0, fmt.Errorf("audit: read size: %w", err)
-	}
-	return n, nil
+func (l *Log) Size(ctx context.Context, db querier) (int64, error) {
+	h, err := readHead(ctx, db)
+	return h.size, err
 }
 
 // hashReader reads stored hashes for tlog.
@@ -149,73 +142,11 @@ func (r hashReader) ReadHashes(ids []int64) ([]tlog.Hash, error) {
 		return nil, fmt.Errorf("audit: read hashes: %w", err)
 	}
 	if len(raw) != len(ids) {
-		return nil, errors.New("audit: a stored hash is missing")
+		return nil, ErrDamaged
 	}
 	hashes := make([]tlog.Hash, len(raw))
 	for i, b := range raw {
 		hashes[i] = tlog.Hash(b)
 	}
 	return hashes, nil
-}
-
-// Checkpoint signs the tree as it stands and keeps the result. A tree that has
-// not grown since gives the same checkpoint again.
-func (l *Log) Checkpoint(ctx context.Context, db querier) ([]byte, error) {
-	n, err := size(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	var kept []byte
-	err = db.QueryRow(ctx, "select note from audit_checkpoint where size = $1", n).Scan(&kept)
-	if err == nil {
-		return kept, nil
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("audit: read checkpoint: %w", err)
-	}
-	root, err := tlog.TreeHash(n, hashReader{ctx, db})
-	if err != nil {
-		return nil, fmt.Errorf("audit: compute root: %w", err)
-	}
-	signed, err := note.Sign(&note.Note{Text: checkpointText(l.origin, n, root)}, l.signer)
-	if err != nil {
-		return nil, fmt.Errorf("audit: sign checkpoint: %w", err)
-	}
-	_, err = db.Exec(ctx, "insert into audit_checkpoint (size, note) values ($1, $2) on conflict (size) do nothing", n, signed)
-	if err != nil {
-		return nil, fmt.Errorf("audit: keep checkpoint: %w", err)
-	}
-	return signed, nil
-}
-
-// InclusionProof proves that the entry is in the tree of that size.
-func (l *Log) InclusionProof(ctx context.Context, db querier, index, treeSize int64) ([]tlog.Hash, error) {
-	n, err := size(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	if index < 0 || index >= treeSize || treeSize > n {
-		return nil, ErrRange
-	}
-	proof, err := tlog.ProveRecord(treeSize, index, hashReader{ctx, db})
-	if err != nil {
-		return nil, fmt.Errorf("audit: prove inclusion: %w", err)
-	}
-	return proof, nil
-}
-
-// ConsistencyProof proves that the newer tree begins with the older one.
-func (l *Log) ConsistencyProof(ctx context.Context, db querier, older, newer int64) ([]tlog.Hash, error) {
-	n, err := size(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	if older < 1 || older > newer || newer > n {
-		return nil, ErrRange
-	}
-	proof, err := tlog.ProveTree(newer, older, hashReader{ctx, db})
-	if err != nil {
-		return nil, fmt.Errorf("audit: prove consistency: %w", err)
-	}
-	return proof, nil
 }

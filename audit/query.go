@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Record is an entry with its place in the tree. Entry is nil once it was erased
-// by rule.
+// Record is an entry with its place in the tree. Entry and Salt are nil once it was
+// erased by rule; Entry alone is nil if what is stored is no entry any more.
 type Record struct {
 	Index      int64  `json:"index"`
 	Entry      *Entry `json:"entry"`
@@ -25,6 +25,8 @@ type Filter struct {
 	From, Until            time.Time // from included, until excluded
 	After                  string    // cursor that an earlier listing returned
 	Limit                  int       // 1 to MaxLimit; default 100
+
+	end int64 // index from which on nothing is listed; 0 = no end
 }
 
 // MaxLimit is the most entries of one listing.
@@ -50,7 +52,8 @@ func (l *Log) Entries(ctx context.Context, db querier, f Filter) (records []Reco
 	rows, err := db.Query(ctx, `select index, record, salt, commitment from audit_entry
 		where index > $1 and ($2 = '' or actor = $2) and ($3 = '' or action = $3) and ($4 = '' or warrant = $4)
 		  and ($5::timestamptz is null or time >= $5) and ($6::timestamptz is null or time < $6)
-		order by index limit $7`, after, f.Actor, f.Action, f.Warrant, timeOrNull(f.From), timeOrNull(f.Until), f.Limit+1)
+		  and ($8::bigint = 0 or index < $8)
+		order by index limit $7`, after, f.Actor, f.Action, f.Warrant, timeOrNull(f.From), timeOrNull(f.Until), f.Limit+1, f.end)
 	if err != nil {
 		return nil, "", fmt.Errorf("audit: list entries: %w", err)
 	}
@@ -75,7 +78,10 @@ func (l *Log) Entry(ctx context.Context, db querier, index int64) (Record, error
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Record{}, ErrNotFound
 	}
-	return r, err
+	if err != nil {
+		return Record{}, fmt.Errorf("audit: read entry: %w", err)
+	}
+	return r, nil
 }
 
 func scanRecord(row pgx.CollectableRow) (Record, error) {
@@ -87,11 +93,10 @@ func scanRecord(row pgx.CollectableRow) (Record, error) {
 	if canonical == nil {
 		return r, nil
 	}
-	e, err := parseCanonical(canonical)
-	if err != nil {
-		return Record{}, err
+	// Damage is shown, not hidden behind an error: the auditor must get the rest.
+	if e, err := parseCanonical(canonical); err == nil {
+		r.Entry = &e
 	}
-	r.Entry = &e
 	return r, nil
 }
 

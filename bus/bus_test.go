@@ -145,7 +145,8 @@ func TestFullStoreRefuses(t *testing.T) {
 	data := make([]byte, 100<<10)
 	stored := 0
 	var err error
-	for range 20 {
+	for i := range 20 {
+		data[0] = byte(i)
 		if err = b.Publish(t.Context(), x2x3.X3, data); err != nil {
 			break
 		}

@@ -4,8 +4,10 @@
 --   audit_hash   the tree's stored hashes, as golang.org/x/mod/sumdb/tlog counts them
 --   audit_checkpoint  signed tree heads
 --
--- Nothing here is ever updated. Record and salt may once be erased by rule (the
--- commitment stays); that is the only change the trigger lets pass.
+-- Nothing here is ever updated. Record and salt may once be erased by rule, and with
+-- them what was taken from the record for searching (commitment and time stay); that is
+-- the only change the trigger lets pass, and never on the record of an erasure. The role
+-- ligate_app may not even do that: see privileges/app.sql.
 
 -- +goose Up
 create table audit_entry (
@@ -53,9 +55,9 @@ end $$;
 -- +goose StatementBegin
 create function audit_only_erase_record() returns trigger language plpgsql as $$
 begin
-  if new.record is null and new.salt is null
-     and (new.index, new.time, new.actor, new.action, new.warrant, new.commitment)
-       = (old.index, old.time, old.actor, old.action, old.warrant, old.commitment) then
+  if old.record is not null and new.record is null and new.salt is null
+     and old.action <> 'audit.erase' and (new.actor, new.action, new.warrant) = ('', '', '')
+     and (new.index, new.time, new.commitment) = (old.index, old.time, old.commitment) then
     return new;
   end if;
   raise exception 'the audit log is append-only' using errcode = 'integrity_constraint_violation', constraint = 'audit_append_only';

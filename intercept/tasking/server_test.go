@@ -204,7 +204,11 @@ func TestServerAnswersInOrder(t *testing.T) {
 	task := iri(t, time.Now().Add(time.Hour), "+4930123456")
 	var reqs []x1.Request
 	for _, body := range []x1.Body{
-		x1.ActivateTask{Task: task}, x1.ActivateTask{Task: task}, x1.Keepalive{}, x1.GetAllDetails{}, x1.DeactivateTask{XID: task.XID},
+		x1.ActivateTask{Task: task},
+		x1.ActivateTask{Task: task},
+		x1.Keepalive{},
+		x1.GetAllDetails{},
+		x1.DeactivateTask{XID: task.XID},
 		x1.ReportTaskIssue{XID: task.XID, Report: x1.Warning},
 	} {
 		reqs = append(reqs, x1.Request{

@@ -12,13 +12,13 @@ import (
 
 // HandlerConfig is what the server of one side needs; every field is required but Now.
 type HandlerConfig struct {
-	Path    string                             // PathNE or PathADMF
-	ADMFID  string                             // the one ADMF
-	NEIDs   []string                           // the gateways that this side knows: its own name, or those of its peers
-	Peer    func(Header) string                // the binding that the peer's certificate must hold for such a message
+	Path    string                                // PathNE or PathADMF
+	ADMFID  string                                // the one ADMF
+	NEIDs   []string                              // the gateways that this side knows: its own name, or those of its peers
+	Peer    func(Header) string                   // the binding that the peer's certificate must hold for such a message
 	Handle  func(context.Context, Request) Answer // nil = unsupported request
-	Counted func(Kind, int)                    // told of each message and its code, 0 = done; must not block
-	Now     func() time.Time                   // default time.Now
+	Counted func(Kind, int)                       // told of each message and its code, 0 = done; must not block
+	Now     func() time.Time                      // default time.Now
 }
 
 // NewHandler makes the HTTP side of an X1 server: POST on one path, bounded body,

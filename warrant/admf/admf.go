@@ -41,7 +41,8 @@ type store interface {
 	WantedTasks(ctx context.Context, now time.Time) ([]li.Task, error)
 	// NextDeadline returns when Due has work next; zero = not known.
 	NextDeadline(ctx context.Context, now time.Time) (time.Time, error)
-	// ConfirmTask records that a Task is on or off at a gateway since at.
+	// ConfirmTask records that a Task is on or off at a gateway since at. An XID that
+	// was never a warrant's is warrant.ErrNotFound.
 	ConfirmTask(ctx context.Context, xid li.XID, gateway string, on bool, at time.Time) error
 	// OpenAlarm records an alarm, with its audit entry; one that is open stays so.
 	OpenAlarm(ctx context.Context, kind, object string) error

@@ -292,6 +292,33 @@ func TestRefusals(t *testing.T) {
 	n.wait(0, "the good task", good)
 }
 
+// mumbling is a gateway whose answers to activations are lost.
+type mumbling struct{ *x1.Client }
+
+func (c mumbling) Activate(ctx context.Context, task li.Task) error {
+	if err := c.Client.Activate(ctx, task); err != nil {
+		return err
+	}
+	return x1.ErrHTTP
+}
+
+// A Task that was placed though the answer was lost is no rogue when it is withdrawn.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	n, s := newNode(t, "gw-1"), newStore()
+	task := iri(t, "+4930123456")
+	s.want(task)
+	a := run(t, admf.Config{Store: s, Gateways: []admf.Gateway{{ID: n.id, Client: mumbling{n.client()}}}, ReconcileEvery: time.Hour})
+	n.wait(patience, "filling", task)
+	s.revoke(task.XID)
+	a.Nudge()
+	n.wait(patience, "revocation")
+	s.wait(t, "off gw-1 "+task.XID.String())
+	if s.count("open rogue_tap gw-1 "+task.XID.String()) != 0 {
+		t.Error("our own task raised the alarm of a rogue")
+	}
+}
+
 // What operations see reads the same with none and with many.
 func TestOpsSeeNoTasks(t *testing.T) {
 	t.Parallel()

@@ -2,9 +2,11 @@ package admf
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/warrant"
 )
 
 // The kinds of alarm.
@@ -30,7 +32,7 @@ type change struct {
 type confirmation struct {
 	on     bool
 	at     time.Time
-	unsure bool // the store may not know this XID at all: told once, whatever it says
+	unsure bool // the store may not know this XID at all
 }
 
 // notes are what a gateway's goroutine has yet to tell the store. One goroutine
@@ -113,7 +115,7 @@ func (n *notes) flush(ctx context.Context) error {
 	for xid, c := range n.confirms {
 		if err := n.within(ctx, func(ctx context.Context) error {
 			return n.store.ConfirmTask(ctx, xid, n.gateway, c.on, c.at)
-		}); err != nil && !c.unsure {
+		}); err != nil && (!c.unsure || !errors.Is(err, warrant.ErrNotFound)) {
 			return err
 		}
 		delete(n.confirms, xid)

@@ -32,6 +32,7 @@ func (w *worker) reconcile(ctx context.Context, p *plan) error {
 		case wanted && x1.Equal(want, task):
 			kept[xid] = true
 			w.placed[xid] = want
+			delete(w.sent, xid)
 			w.notes.confirm(xid, true, now)
 			w.notes.clear(w.about(AlarmTaskRefused, xid))
 		case w.ours(p, task):
@@ -59,14 +60,14 @@ func (w *worker) reconcile(ctx context.Context, p *plan) error {
 func (w *worker) about(kind string, xid li.XID) alarm { return alarm{kind, w.id + " " + xid.String()} }
 
 // ours reports whether a Task that should not run is one that was once ordered: as
-// we placed it, or as the plan says with an end that has come.
+// we placed or sent it, or as the plan says with an end that has come.
 func (w *worker) ours(p *plan, task li.Task) bool {
-	xid := task.Signalling().XID
-	if placed, ok := w.placed[xid]; ok && x1.Equal(placed, task) {
-		return true
+	for _, known := range []map[li.XID]li.Task{w.placed, w.sent, p.tasks} {
+		if t, ok := known[task.Signalling().XID]; ok && x1.Equal(t, task) {
+			return true
+		}
 	}
-	planned, ok := p.tasks[xid]
-	return ok && x1.Equal(planned, task)
+	return false
 }
 
 // remove ends a Task and reports whether it is gone; that it was gone already is
@@ -83,6 +84,7 @@ func (w *worker) remove(ctx context.Context, xid li.XID) (gone bool, err error) 
 	default:
 		return false, err
 	}
+	delete(w.sent, xid)
 	if _, was := w.placed[xid]; was {
 		delete(w.placed, xid)
 		w.notes.confirm(xid, false, time.Now())
@@ -146,6 +148,11 @@ func (w *worker) forgetEnded(p *plan, kept, stays map[li.XID]bool, now time.Time
 			w.notes.confirm(xid, false, now)
 		}
 	}
+	for xid, task := range w.sent {
+		if !task.Signalling().Until.After(now) {
+			delete(w.sent, xid)
+		}
+	}
 	for a := range w.notes.open {
 		switch a.kind {
 		case AlarmTaskRefused:
@@ -194,16 +201,19 @@ func (w *worker) add(ctx context.Context, p *plan, kept map[li.XID]bool) error {
 
 // place pushes one Task. A refusal is an alarm on the Task.
 func (w *worker) place(ctx context.Context, xid li.XID, task li.Task) error {
+	w.sent[xid] = task
 	err := w.client.Activate(ctx, task)
 	var refusal *x1.Error
 	switch {
 	case err == nil:
 		w.placed[xid] = task
+		delete(w.sent, xid)
 		w.notes.confirm(xid, true, time.Now())
 		w.notes.clear(w.about(AlarmTaskRefused, xid))
 	case refusedWith(err, x1.CodeXIDExists):
 		// It came to be since we asked. The next comparison says whether it is as ordered.
 	case errors.As(err, &refusal), errors.Is(err, x1.ErrTask):
+		delete(w.sent, xid)
 		w.admf.metrics.refusals.WithLabelValues(w.id).Inc()
 		w.notes.raise(w.about(AlarmTaskRefused, xid))
 	default:

@@ -23,13 +23,14 @@ type worker struct {
 
 	notes  *notes
 	placed map[li.XID]li.Task // what was seen in place as ordered at some time, and not removed since
+	sent   map[li.XID]li.Task // what was pushed and not answered: it may be in place all the same
 	failed time.Time          // first failure in a row; zero = the last exchange succeeded
 	before bool               // an exchange succeeded before
 }
 
 func newWorker(a *ADMF, g Gateway) *worker {
 	return &worker{
-		admf: a, id: g.ID, client: g.Client, notify: make(chan struct{}, 1), placed: map[li.XID]li.Task{},
+		admf: a, id: g.ID, client: g.Client, notify: make(chan struct{}, 1), placed: map[li.XID]li.Task{}, sent: map[li.XID]li.Task{},
 		notes: newNotes(g.ID, a.cfg.Store, func() { a.metrics.overflow.Inc() }),
 	}
 }

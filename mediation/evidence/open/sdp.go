@@ -1,12 +1,12 @@
 package open
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"mime"
 	"mime/multipart"
 	"net/textproto"
-	"bufio"
-	"io"
 	"strconv"
 	"strings"
 	"time"

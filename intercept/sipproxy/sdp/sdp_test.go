@@ -1,0 +1,177 @@
+package sdp_test
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	pion "github.com/pion/sdp/v3"
+
+	"github.com/ligate/ligate/intercept/sipproxy/sdp"
+)
+
+// at gives stream i the ports 20000+4i on the address.
+func at(addr string, seen *[]sdp.Stream) func(sdp.Stream) (sdp.Anchor, bool) {
+	return func(s sdp.Stream) (sdp.Anchor, bool) {
+		*seen = append(*seen, s)
+		a := netip.MustParseAddr(addr)
+		port := uint16(20000 + 4*s.Index)
+		return sdp.Anchor{RTP: netip.AddrPortFrom(a, port), RTCP: netip.AddrPortFrom(a, port+1)}, true
+	}
+}
+
+func stream(i int, rtp, rtcp string) sdp.Stream {
+	s := sdp.Stream{Index: i, RTP: netip.MustParseAddrPort(rtp)}
+	if rtcp != "" {
+		s.RTCP = netip.MustParseAddrPort(rtcp)
+	}
+	return s
+}
+
+const head = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\n"
+
+func TestRewrite(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		body, addr, want string
+		streams          []sdp.Stream
+	}{
+		"session address": {
+			head + "c=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=sendrecv\r\n", "192.0.2.1",
+			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 8\r\na=sendrecv\r\n",
+			[]sdp.Stream{stream(0, "10.0.0.1:4000", "")},
+		},
+		"media addresses, rtcp, rejected stream": {
+			head + "t=0 0\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP4 10.0.0.2/127\r\na=rtcp:5001 IN IP4 10.0.0.3\r\nm=video 0 RTP/AVP 31\r\nm=audio 4002/1 RTP/SAVP 0\r\nc=IN IP4 10.0.0.4\r\na=rtcp:6001\r\na=crypto:1 x\r\n",
+			"192.0.2.1",
+			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 20000 RTP/AVP 8\r\nc=IN IP4 192.0.2.1\r\na=rtcp:20001 IN IP4 192.0.2.1\r\nm=video 0 RTP/AVP 31\r\nm=audio 20008/1 RTP/SAVP 0\r\nc=IN IP4 192.0.2.1\r\na=rtcp:20009\r\na=crypto:1 x\r\n",
+			[]sdp.Stream{stream(0, "10.0.0.2:4000", "10.0.0.3:5001"), stream(2, "10.0.0.4:4002", "10.0.0.4:6001")},
+		},
+		"held": {
+			head + "c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 8\r\n", "192.0.2.1",
+			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nm=audio 20000 RTP/AVP 8\r\n",
+			[]sdp.Stream{{Index: 0, Held: true}},
+		},
+		"to IPv6, bare LF, fax": {
+			"v=0\no=- 1 1 IN IP4 10.0.0.1\ns=-\nc=IN IP4 10.0.0.1\nm=image 4000 udptl t38\n", "2001:db8::1",
+			"v=0\no=- 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP6 2001:db8::1\nm=image 20000 udptl t38\n",
+			[]sdp.Stream{stream(0, "10.0.0.1:4000", "")},
+		},
+		"TCP stream keeps its address": {
+			head + "c=IN IP4 10.0.0.1\r\nm=message 9 TCP/MSRP *\r\ni=chat\r\na=x\r\nm=audio 4000 RTP/AVP 8\r\n", "192.0.2.1",
+			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nm=message 9 TCP/MSRP *\r\ni=chat\r\nc=IN IP4 10.0.0.1\r\na=x\r\nm=audio 20004 RTP/AVP 8\r\n",
+			[]sdp.Stream{stream(1, "10.0.0.1:4000", "")},
+		},
+		"ICE is taken out": {
+			head + "c=IN IP4 10.0.0.1\r\na=ice-lite\r\nm=audio 4000 RTP/AVP 8\r\na=ice-ufrag:x\r\na=ice-pwd:y\r\na=candidate:1 1 UDP 1 10.0.0.1 4000 typ host\r\na=rtcp-mux\r\na=fingerprint:sha-256 AA\r\n", "192.0.2.1",
+			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nm=audio 20000 RTP/AVP 8\r\na=rtcp-mux\r\na=fingerprint:sha-256 AA\r\n",
+			[]sdp.Stream{stream(0, "10.0.0.1:4000", "")},
+		},
+		"host name": {
+			head + "c=IN IP4 phone.example\r\nm=audio 4000 RTP/AVP 8\r\n", "192.0.2.1",
+			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nm=audio 20000 RTP/AVP 8\r\nc=IN IP4 192.0.2.1\r\n",
+			[]sdp.Stream{{Index: 0}},
+		},
+		"nothing to anchor": {head + "c=IN IP4 10.0.0.1\r\nt=0 0\r\n", "192.0.2.1", head + "c=IN IP4 10.0.0.1\r\nt=0 0\r\n", nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var streams []sdp.Stream
+			got, err := sdp.Rewrite([]byte(tt.body), at(tt.addr, &streams))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" {
+				t.Errorf("body (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.streams, streams, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
+				t.Errorf("streams (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRewriteRefuses(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"empty line before":   "\r\nv=0\r\n",
+		"no version":          "o=- 1 1 IN IP4 10.0.0.1\r\n",
+		"no address":          "v=0\r\nm=audio 4000 RTP/AVP 8\r\n",
+		"port too high":       head + "c=IN IP4 10.0.0.1\r\nm=audio 70000 RTP/AVP 8\r\n",
+		"not a line":          head + "nonsense\r\n",
+		"too many":            head + "c=IN IP4 10.0.0.1\r\n" + strings.Repeat("m=audio 4000 RTP/AVP 8\r\n", sdp.MaxMedia+1),
+		"rtcp without a port": head + "c=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 8\r\na=rtcp:x\r\n",
+	} {
+		var seen []sdp.Stream
+		if got, err := sdp.Rewrite([]byte(body), at("192.0.2.1", &seen)); err == nil {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}
+
+func TestFindPart(t *testing.T) {
+	t.Parallel()
+	multi := "preamble\r\n--b 1\r\nContent-Type: application/isup;version=x\r\n\r\nxx--b 1xx\x00\r\n--b 1\r\ncontent-type : application/sdp\r\nContent-ID: 1\r\n\r\nv=0\r\n\r\n--b 1--\r\n"
+	tests := map[string]struct {
+		contentType, body, want string
+		ok                      bool
+	}{
+		"plain":          {"application/sdp", "v=0\r\n", "v=0\r\n", true},
+		"in any case":    {"Application/SDP ;charset=x", "v=0\r\n", "v=0\r\n", true},
+		"part":           {"multipart/mixed;\r\n boundary=\"b 1\"", multi, "v=0\r\n", true},
+		"empty":          {"application/sdp", "", "", false},
+		"other":          {"application/isup", "v=0\r\n", "", false},
+		"no boundary":    {"multipart/mixed", multi, "", false},
+		"other boundary": {"multipart/mixed;boundary=c", multi, "", false},
+		"not closed":     {"multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n", "", false},
+	}
+	for name, tt := range tests {
+		span, ok := sdp.FindPart(tt.contentType, []byte(tt.body))
+		if got := tt.body[span.Start:span.End]; ok != tt.ok || ok && got != tt.want {
+			t.Errorf("%s: got %q, %v; want %q, %v", name, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func FuzzRewrite(f *testing.F) {
+	f.Add([]byte(head+"c=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\na=rtcp:5001 IN IP4 10.0.0.3\r\n"), "2001:db8::1")
+	f.Add([]byte(head+"t=0 0\r\nm=audio 4000/2 RTP/AVP 8\r\nc=IN IP6 ::1\r\na=candidate:1\r\nm=image 0 udptl t38\r\nm=x 9 TCP/MSRP *\r\n"), "192.0.2.1")
+	f.Fuzz(func(t *testing.T, body []byte, addr string) {
+		same, err := sdp.Rewrite(body, func(sdp.Stream) (sdp.Anchor, bool) { return sdp.Anchor{}, false })
+		if err == nil && string(same) != string(body) {
+			t.Fatal("a description without anchors changed")
+		}
+		if a, err := netip.ParseAddr(addr); err != nil || a.Zone() != "" || a.IsUnspecified() {
+			return
+		}
+		var streams, after []sdp.Stream
+		out, err := sdp.Rewrite(body, at(addr, &streams))
+		if err != nil {
+			return
+		}
+		if _, err := sdp.Rewrite(out, at(addr, &after)); err != nil {
+			t.Fatalf("the result does not parse: %v\n%q", err, out)
+		}
+		if len(after) != len(streams) {
+			t.Fatalf("%d streams became %d", len(streams), len(after))
+		}
+		for i, s := range after {
+			if s.Held != streams[i].Held || !s.Held && s.RTP.Port() != uint16(20000+4*s.Index) {
+				t.Fatalf("stream %d came back as %+v", i, s)
+			}
+			if !s.Held && s.RTP.Addr() != netip.MustParseAddr(addr).Unmap() {
+				t.Fatalf("stream %d is at another address", i)
+			}
+		}
+		var before, then pion.SessionDescription
+		if before.Unmarshal(body) == nil {
+			if err := then.Unmarshal(out); err != nil {
+				t.Fatalf("an independent parser took the original but not the result: %s", strconv.Quote(string(out)))
+			}
+		}
+	})
+}

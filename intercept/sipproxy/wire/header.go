@@ -1,0 +1,88 @@
+package wire
+
+// Header names a header field that the proxy reads.
+type Header uint8
+
+// The header fields. Other stands for every field that is passed on unread.
+const (
+	Other Header = iota
+	Via
+	From
+	To
+	CallID
+	CSeq
+	MaxForwards
+	Route
+	RecordRoute
+	Contact
+	ContentLength
+	ContentType
+	ContentEncoding
+	ProxyRequire
+	PAssertedIdentity
+	SessionExpires
+	Reason
+	Timestamp
+)
+
+// headerOf finds a header by its name or compact form, in any case.
+func headerOf(name []byte) Header {
+	if len(name) > len("p-asserted-identity") {
+		return Other
+	}
+	var lower [len("p-asserted-identity")]byte
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		lower[i] = c
+	}
+	switch string(lower[:len(name)]) {
+	case "via", "v":
+		return Via
+	case "from", "f":
+		return From
+	case "to", "t":
+		return To
+	case "call-id", "i":
+		return CallID
+	case "cseq":
+		return CSeq
+	case "max-forwards":
+		return MaxForwards
+	case "route":
+		return Route
+	case "record-route":
+		return RecordRoute
+	case "contact", "m":
+		return Contact
+	case "content-length", "l":
+		return ContentLength
+	case "content-type", "c":
+		return ContentType
+	case "content-encoding", "e":
+		return ContentEncoding
+	case "proxy-require":
+		return ProxyRequire
+	case "p-asserted-identity":
+		return PAssertedIdentity
+	case "session-expires", "x":
+		return SessionExpires
+	case "reason":
+		return Reason
+	case "timestamp":
+		return Timestamp
+	}
+	return Other
+}
+
+// once reports whether a message may hold the field only once.
+func (h Header) once() bool {
+	switch h {
+	case From, To, CallID, CSeq, MaxForwards, ContentLength, ContentType, SessionExpires, Timestamp:
+		return true
+	case Other, Via, Route, RecordRoute, Contact, ContentEncoding, ProxyRequire, PAssertedIdentity, Reason:
+		return false
+	}
+	return false
+}

@@ -1,0 +1,24 @@
+-- What the application's role may do. Applied after each migration and safe to repeat;
+-- nothing happens where the role does not exist (one role does all there). Whoever
+-- migrates must own the database.
+--
+--   ligate_app   reads and writes rows; owns nothing, so it can neither drop a trigger
+--                nor change a table
+--   audit log    select and insert only: history is not the application's to change
+do $$
+begin
+  if not exists (select from pg_roles where rolname = 'ligate_app') then
+    return;
+  end if;
+  perform pg_advisory_xact_lock(119191556419188); -- "lgrant": several processes migrate at once
+  execute format('revoke all on database %I from public', current_database());
+  execute format('grant connect on database %I to ligate_app', current_database());
+  revoke create on schema public from public;
+  grant usage on schema public to ligate_app;
+  revoke all on all tables in schema public from ligate_app;
+  grant select, insert, update, delete on all tables in schema public to ligate_app;
+  grant usage, select on all sequences in schema public to ligate_app;
+  revoke insert, update, delete on goose_db_version from ligate_app;
+  revoke update, delete on audit_entry, audit_hash, audit_checkpoint from ligate_app;
+end
+$$;
