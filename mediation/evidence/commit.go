@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,58 +18,115 @@ import (
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
 
-// Sealed is one sealed segment on its way to the store.
+// chainEvery is how often at most a session's chain head goes on the audit log
+// before its end.
+const chainEvery = time.Minute
+
+// Blob is a ciphertext that stands in the blob store. Nothing counts on it until
+// Commit.
+type Blob struct {
+	key    string
+	sha256 segment.Hash
+	bytes  int64
+}
+
+// Put writes a session's ciphertext under a new, unguessable name.
+func (s *Store) Put(ctx context.Context, p *Progress, ciphertext []byte) (Blob, error) {
+	random := make([]byte, 16)
+	_, _ = rand.Read(random) // never fails
+	b := Blob{key: prefix(p.ID.String()) + hex.EncodeToString(random) + ".age", sha256: sha256.Sum256(ciphertext), bytes: int64(len(ciphertext))}
+	if err := s.bucket.WriteAll(ctx, b.key, ciphertext, &blob.WriterOptions{ContentType: "application/octet-stream"}); err != nil {
+		return Blob{}, fmt.Errorf("evidence: write blob: %w", err)
+	}
+	if err := s.flush(b.key); err != nil {
+		return Blob{}, fmt.Errorf("evidence: flush blob: %w", err)
+	}
+	return b, nil
+}
+
+// prefix begins the names of all blobs of a session.
+func prefix(session string) string { return session + "/" }
+
+// Sealed is one sealed segment whose ciphertext was Put.
 type Sealed struct {
 	Kind                segment.Kind
 	FirstSeq, LastSeq   uint32
 	FirstTime, LastTime time.Time
-	Plaintext           segment.Hash // of the plaintext
-	Ciphertext          []byte
+	Plaintext           segment.Hash // SHA-256 of the plaintext
+	Blob                Blob
+	Through             []Position // of Kind, one a bus: what the segment covers
 }
 
-// Commit stores a segment and moves the session to next, which must follow from
-// p. Either all of it happens or nothing that counts. On success *p is next with
-// its new segment number and chain head.
+// Commit adds a segment and moves the session from p to next. Either all of it
+// happens or nothing. On success *p is next with its new number, chain head and
+// positions. ErrConflict says that the session does not stand where p says: an
+// earlier attempt may have succeeded unseen, so Reload it.
 func (s *Store) Commit(ctx context.Context, p *Progress, next Progress, sealed Sealed) error {
-	key, err := s.put(ctx, p, sealed.Ciphertext)
-	if err != nil {
-		return err
-	}
-	ct := sha256.Sum256(sealed.Ciphertext)
+	now := s.clock()
 	next.Segments = p.Segments + 1
-	next.ChainHead = segment.ChainNext(p.ChainHead, next.Segments, ct, sealed.Plaintext)
-	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `insert into segment (session_id, number, kind, first_seq, last_seq, first_time, last_time, bytes, sha256,
-			plain_sha256, chain, blob_key, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-			p.ID, next.Segments, sealed.Kind, sealed.FirstSeq, sealed.LastSeq, sealed.FirstTime, sealed.LastTime, len(sealed.Ciphertext),
-			ct[:], sealed.Plaintext[:], next.ChainHead[:], key, s.clock())
-		if err != nil {
-			return fmt.Errorf("evidence: add segment: %w", redact(err))
-		}
-		if err := move(ctx, tx, p, next); err != nil {
-			return err
-		}
-		_, err = s.audit.Append(ctx, tx, system("segment.stored", p.LIID, p.CIN, map[string]string{
-			"segment": fmt.Sprint(next.Segments), "kind": string(sealed.Kind), "chain": hex.EncodeToString(next.ChainHead[:]),
-		}))
-		return err
-	})
-	if err != nil {
-		return err
+	next.ChainHead = segment.ChainNext(p.ChainHead, next.Segments, sealed.Blob.sha256, sealed.Plaintext)
+	log := now.Sub(p.loggedAt) >= chainEvery
+	if log {
+		next.loggedAt = now
 	}
-	*p = next
-	return nil
-}
-
-// End closes a session, with its chain head on the audit log. *p becomes next on
-// success.
-func (s *Store) End(ctx context.Context, p *Progress, next Progress) error {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := move(ctx, tx, p, next); err != nil {
+		if err := move(ctx, tx, p, next, func() error { return insert(ctx, tx, p, next, sealed, now) }); err != nil {
 			return err
 		}
-		_, err := s.audit.Append(ctx, tx, system("session.end", p.LIID, p.CIN, map[string]string{
-			"cause": next.EndCause, "segments": fmt.Sprint(p.Segments), "chain": hex.EncodeToString(p.ChainHead[:]), "missing": fmt.Sprint(next.Missing),
+		if !log {
+			return nil
+		}
+		_, err := s.audit.Append(ctx, tx, system("session.chain", p.LIID, p.CIN, map[string]string{
+			"segments": strconv.FormatUint(uint64(next.Segments), 10), "chain": hex.EncodeToString(next.ChainHead[:]),
+		}))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	next.positions = slices.Clone(p.positions)
+	for _, pos := range sealed.Through {
+		next.positions = slices.DeleteFunc(next.positions, func(old Position) bool { return old.Bus == pos.Bus && old.Kind == pos.Kind })
+		next.positions = append(next.positions, pos)
+	}
+	*p = next
+	return nil
+}
+
+// insert adds the segment's row and moves the positions.
+func insert(ctx context.Context, tx pgx.Tx, p *Progress, next Progress, g Sealed, now time.Time) error {
+	_, err := tx.Exec(ctx, `insert into segment (session_id, number, kind, first_seq, last_seq, first_time, last_time, bytes, sha256,
+		plain_sha256, chain, blob_key, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		p.ID, next.Segments, g.Kind, g.FirstSeq, g.LastSeq, g.FirstTime, g.LastTime, g.Blob.bytes,
+		g.Blob.sha256[:], g.Plaintext[:], next.ChainHead[:], g.Blob.key, now)
+	if err != nil {
+		return fmt.Errorf("evidence: add segment: %w", redact(err))
+	}
+	for _, pos := range g.Through {
+		tag, err := tx.Exec(ctx, `insert into session_position as p (session_id, bus, kind, position) values ($1, $2, $3, $4)
+			on conflict (session_id, bus, kind) do update set position = excluded.position where p.position < excluded.position`,
+			p.ID, pos.Bus, pos.Kind, int64(pos.Seq)) //nolint:gosec // JetStream counts far below 2^63
+		if err != nil {
+			return fmt.Errorf("evidence: move position: %w", redact(err))
+		}
+		if tag.RowsAffected() != 1 {
+			return ErrConflict
+		}
+	}
+	return nil
+}
+
+// Close says that all of a session has come, with its chain head on the audit log.
+// next carries how the call ended. *p becomes next on success.
+func (s *Store) Close(ctx context.Context, p *Progress, next Progress) error {
+	next.ClosedAt = s.clock()
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		if err := move(ctx, tx, p, next, func() error { return nil }); err != nil {
+			return err
+		}
+		_, err := s.audit.Append(ctx, tx, system("session.close", p.LIID, p.CIN, map[string]string{
+			"cause": next.EndCause, "segments": strconv.FormatUint(uint64(p.Segments), 10), "chain": hex.EncodeToString(p.ChainHead[:]),
+			"missing": strconv.FormatInt(next.Missing, 10),
 		}))
 		return err
 	})
@@ -78,18 +137,26 @@ func (s *Store) End(ctx context.Context, p *Progress, next Progress) error {
 	return nil
 }
 
-// move updates the session's row if it still stands where p says.
-func move(ctx context.Context, tx pgx.Tx, p *Progress, next Progress) error {
-	tag, err := tx.Exec(ctx, `update session set next_iri = $3, next_cc = $4, position_iri = $5, position_cc = $6, tap_seq_x2 = $7, tap_seq_x3 = $8,
-		segments = $9, chain_head = $10, missing = $11, last_at = $12, answered_at = $13, ended_at = $14, end_cause = $15, direction = $16
-		where id = $1 and segments = $2`,
-		p.ID, p.Segments, next.NextIRI, next.NextCC, next.PositionIRI, next.PositionCC, next.TapSeqX2, next.TapSeqX3,
-		next.Segments, next.ChainHead[:], next.Missing, next.LastAt, timeOrNull(next.AnsweredAt), timeOrNull(next.EndedAt), next.EndCause, next.Direction)
+// move updates the session's row if it still stands where p says; between looking
+// and updating it calls insert.
+func move(ctx context.Context, tx pgx.Tx, p *Progress, next Progress, insert func() error) error {
+	tag, err := tx.Exec(ctx, "select 1 from session where id = $1 and segments = $2 and chain_head = $3 and closed_at is not distinct from $4 for update",
+		p.ID, p.Segments, p.ChainHead[:], timeOrNull(p.ClosedAt))
 	if err != nil {
-		return fmt.Errorf("evidence: move session: %w", redact(err))
+		return fmt.Errorf("evidence: lock session: %w", redact(err))
 	}
 	if tag.RowsAffected() != 1 {
 		return ErrConflict
+	}
+	if err := insert(); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `update session set next_iri = $2, next_cc = $3, tap_seq_x2 = $4, tap_seq_x3 = $5, segments = $6, chain_head = $7,
+		missing = $8, last_at = $9, answered_at = $10, ended_at = $11, closed_at = $12, end_cause = $13, direction = $14 where id = $1`,
+		p.ID, next.NextIRI, next.NextCC, next.TapSeqX2, next.TapSeqX3, next.Segments, next.ChainHead[:], next.Missing, next.LastAt,
+		timeOrNull(next.AnsweredAt), timeOrNull(next.EndedAt), timeOrNull(next.ClosedAt), next.EndCause, next.Direction)
+	if err != nil {
+		return fmt.Errorf("evidence: move session: %w", redact(err))
 	}
 	return nil
 }
@@ -101,56 +168,10 @@ func timeOrNull(t time.Time) any {
 	return t
 }
 
-// put writes a ciphertext under a new, unguessable name.
-func (s *Store) put(ctx context.Context, p *Progress, ciphertext []byte) (string, error) {
-	random := make([]byte, 16)
-	_, _ = rand.Read(random) // never fails
-	key := p.ID.String() + "/" + hex.EncodeToString(random) + ".age"
-	err := s.bucket.WriteAll(ctx, key, ciphertext, &blob.WriterOptions{ContentType: "application/octet-stream"})
-	if err != nil {
-		return "", fmt.Errorf("evidence: write blob: %w", err)
-	}
-	return key, nil
-}
-
-// Refuse records that a PDU came which no warrant allows.
+// Refuse records that PDUs came which no warrant allows.
 func (s *Store) Refuse(ctx context.Context, xid li.XID, cause string) error {
 	_, err := s.audit.Record(ctx, s.pool, audit.Entry{
 		Actor: "ligate", Role: "mediation", Action: "pdu.refused", Object: "xid " + xid.String(), Reason: cause, Result: "refused",
 	})
 	return err
-}
-
-// Purge destroys the sealed segments of a LIID. Hashes stay; what was destroyed is
-// on the audit log before it is, and again when it is done.
-func (s *Store) Purge(ctx context.Context, liid li.LIID) error {
-	rows, err := s.pool.Query(ctx, `select g.blob_key from segment g join session s on s.id = g.session_id
-		where s.liid = $1 and s.purged_at is null order by s.serial, g.number`, liid)
-	if err != nil {
-		return fmt.Errorf("evidence: list segments: %w", redact(err))
-	}
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("evidence: list segments: %w", redact(err))
-	}
-	e := audit.Entry{
-		Actor: "ligate", Role: "mediation", Action: "evidence.purge", Warrant: string(liid), Result: "begun",
-		Detail: map[string]string{"segments": fmt.Sprint(len(keys))},
-	}
-	if _, err := s.audit.Record(ctx, s.pool, e); err != nil {
-		return err
-	}
-	for _, key := range keys {
-		if err := s.bucket.Delete(ctx, key); err != nil && !isGone(err) {
-			return fmt.Errorf("evidence: destroy segment: %w", err)
-		}
-	}
-	return s.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "update session set purged_at = $2 where liid = $1 and purged_at is null", liid, s.clock()); err != nil {
-			return fmt.Errorf("evidence: mark purged: %w", redact(err))
-		}
-		e.Result, e.Time = "done", time.Time{}
-		_, err := s.audit.Append(ctx, tx, e)
-		return err
-	})
 }

@@ -45,7 +45,9 @@ func (p Page) bounds() (limit int, after int64, err error) {
 	return limit, after, nil
 }
 
-const sessionQuery = `select s.liid, s.cin, s.started_at, s.answered_at, s.ended_at, s.direction, s.end_cause, s.segments, s.next_iri, s.next_cc,
+// A session that is not closed has no end yet: the last of it may still come.
+const sessionQuery = `select s.liid, s.cin, s.started_at, s.answered_at,
+	case when s.closed_at is null then null else s.ended_at end, s.direction, case when s.closed_at is null then '' else s.end_cause end, s.segments, s.next_iri, s.next_cc,
 	s.missing, s.chain_head, r.chain_head, r.person, r.at
 	from session s left join lateral (select chain_head, person, at from receipt where session_id = s.id order by segments desc limit 1) r on true `
 
@@ -148,7 +150,7 @@ func (s *Store) Segments(ctx context.Context, liid li.LIID, cin li.CIN, kind seg
 // OpenSegment opens the sealed octets of one segment; the caller closes them. A
 // purged segment is ErrNotFound.
 func (s *Store) OpenSegment(ctx context.Context, liid li.LIID, cin li.CIN, kind segment.Kind, number uint32) (segment.SegmentDoc, io.ReadSeekCloser, error) {
-	rows, err := s.pool.Query(ctx, "select "+segmentColumns+` from segment where session_id = (select id from session where liid = $1 and cin = $2)
+	rows, err := s.pool.Query(ctx, "select "+segmentColumns+` from segment where session_id = (select id from session where liid = $1 and cin = $2 and purged_at is null)
 		and kind = $3 and number = $4`, liid, cin, kind, number)
 	if err != nil {
 		return segment.SegmentDoc{}, nil, fmt.Errorf("evidence: read segment: %w", redact(err))

@@ -24,7 +24,8 @@ type Config struct {
 	Pool   *pgxpool.Pool
 	Audit  *audit.Log
 	Bucket *blob.Bucket
-	Now    func() time.Time // default time.Now
+	Flush  func(key string) error // makes a written blob durable; nil = the bucket's writes are
+	Now    func() time.Time       // default time.Now
 }
 
 // Store keeps sealed evidence.
@@ -32,6 +33,7 @@ type Store struct {
 	pool   *pgxpool.Pool
 	audit  *audit.Log
 	bucket *blob.Bucket
+	flush  func(key string) error
 	now    func() time.Time
 }
 
@@ -43,12 +45,23 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{pool: cfg.Pool, audit: cfg.Audit, bucket: cfg.Bucket, now: cfg.Now}, nil
+	if cfg.Flush == nil {
+		cfg.Flush = func(string) error { return nil }
+	}
+	return &Store{pool: cfg.Pool, audit: cfg.Audit, bucket: cfg.Bucket, flush: cfg.Flush, now: cfg.Now}, nil
 }
 
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
-// Progress is where a session's writing stands; Commit moves it.
+// Position is how far the records of one kind from one bus are in committed
+// segments.
+type Position struct {
+	Bus  string // bus.Message.Stream
+	Kind segment.Kind
+	Seq  uint64 // bus.Message.Seq
+}
+
+// Progress is where a session's writing stands; Commit and Close move it.
 type Progress struct {
 	ID          uuid.UUID
 	LIID        li.LIID
@@ -56,17 +69,30 @@ type Progress struct {
 	XID         li.XID
 	Correlation uint64
 
-	NextIRI, NextCC         uint32 // next record numbers
-	PositionIRI, PositionCC uint64 // bus positions that are in committed segments
-	TapSeqX2, TapSeqX3      int64  // last sequence number seen of the tap; -1 = none
-	Segments                uint32
-	ChainHead               segment.Hash
-	Missing                 int64
+	NextIRI, NextCC    uint32 // next record numbers
+	TapSeqX2, TapSeqX3 int64  // last sequence number seen of the tap; -1 = none
+	Segments           uint32
+	ChainHead          segment.Hash
+	Missing            int64 // PDUs known to be lost
 
 	StartedAt, LastAt   time.Time
-	AnsweredAt, EndedAt time.Time // zero = not yet
+	AnsweredAt, EndedAt time.Time // of the call; zero = not yet
+	ClosedAt            time.Time // when all of it had come; zero = not yet
 	EndCause            string
-	Direction           string
+	Direction           string // from_target, to_target, unknown
+
+	positions []Position
+	loggedAt  time.Time // when the chain was last on the audit log; zero = unknown
+}
+
+// Position returns how far a bus's records of a kind are committed; 0 = none.
+func (p *Progress) Position(bus string, kind segment.Kind) uint64 {
+	for _, pos := range p.positions {
+		if pos.Bus == bus && pos.Kind == kind {
+			return pos.Seq
+		}
+	}
+	return 0
 }
 
 // inTx runs f in a transaction and commits if f gives no error.
@@ -94,16 +120,16 @@ func redact(err error) error {
 	return err
 }
 
-const progressColumns = `id, liid, cin, xid::text, correlation, next_iri, next_cc, position_iri, position_cc, tap_seq_x2, tap_seq_x3,
-	segments, chain_head, missing, started_at, last_at, answered_at, ended_at, end_cause, direction`
+const progressColumns = `id, liid, cin, xid::text, correlation, next_iri, next_cc, tap_seq_x2, tap_seq_x3, segments, chain_head, missing,
+	started_at, last_at, answered_at, ended_at, closed_at, end_cause, direction`
 
 func scanProgress(row pgx.CollectableRow) (*Progress, error) {
 	var p Progress
 	var xid string
 	var correlation, head []byte
-	var answered, ended *time.Time
-	err := row.Scan(&p.ID, &p.LIID, &p.CIN, &xid, &correlation, &p.NextIRI, &p.NextCC, &p.PositionIRI, &p.PositionCC, &p.TapSeqX2, &p.TapSeqX3,
-		&p.Segments, &head, &p.Missing, &p.StartedAt, &p.LastAt, &answered, &ended, &p.EndCause, &p.Direction)
+	var answered, ended, closed *time.Time
+	err := row.Scan(&p.ID, &p.LIID, &p.CIN, &xid, &correlation, &p.NextIRI, &p.NextCC, &p.TapSeqX2, &p.TapSeqX3, &p.Segments, &head, &p.Missing,
+		&p.StartedAt, &p.LastAt, &answered, &ended, &closed, &p.EndCause, &p.Direction)
 	if err != nil {
 		return nil, err
 	}
@@ -112,13 +138,16 @@ func scanProgress(row pgx.CollectableRow) (*Progress, error) {
 	}
 	p.Correlation = binary.BigEndian.Uint64(correlation)
 	p.ChainHead = segment.Hash(head)
-	if answered != nil {
-		p.AnsweredAt = answered.UTC()
-	}
-	if ended != nil {
-		p.EndedAt = ended.UTC()
-	}
+	p.StartedAt, p.LastAt = p.StartedAt.UTC(), p.LastAt.UTC()
+	p.AnsweredAt, p.EndedAt, p.ClosedAt = utc(answered), utc(ended), utc(closed)
 	return &p, nil
+}
+
+func utc(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // Session finds the session of a call under a Task, or opens it with the next CIN
@@ -127,6 +156,7 @@ func (s *Store) Session(ctx context.Context, task warrant.TaskInfo, correlation 
 	if p, err := s.find(ctx, s.pool, task.XID, correlation); !errors.Is(err, ErrNotFound) {
 		return p, err
 	}
+	at = at.UTC().Truncate(time.Microsecond)
 	var p *Progress
 	err := s.inTx(ctx, func(tx pgx.Tx) (err error) {
 		// One writer a LIID makes CINs consecutive.
@@ -170,21 +200,49 @@ func (s *Store) find(ctx context.Context, db rowsQuerier, xid li.XID, correlatio
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}
-	return p, err
+	if err != nil {
+		return nil, fmt.Errorf("evidence: find session: %w", redact(err))
+	}
+	return p, s.positions(ctx, db, p)
 }
 
-// OpenSessions returns the sessions that have not ended, for a mediation that
+func (s *Store) positions(ctx context.Context, db rowsQuerier, all ...*Progress) error {
+	byID := make(map[uuid.UUID]*Progress, len(all))
+	ids := make([]uuid.UUID, 0, len(all))
+	for _, p := range all {
+		byID[p.ID], ids = p, append(ids, p.ID)
+	}
+	rows, err := db.Query(ctx, "select session_id, bus, kind, position from session_position where session_id = any($1)", ids)
+	if err != nil {
+		return fmt.Errorf("evidence: read positions: %w", redact(err))
+	}
+	var id uuid.UUID
+	var pos Position
+	_, err = pgx.ForEachRow(rows, []any{&id, &pos.Bus, &pos.Kind, &pos.Seq}, func() error {
+		byID[id].positions = append(byID[id].positions, pos)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("evidence: read positions: %w", redact(err))
+	}
+	return nil
+}
+
+// Reload returns where a session stands in the database.
+func (s *Store) Reload(ctx context.Context, p *Progress) (*Progress, error) {
+	return s.find(ctx, s.pool, p.XID, p.Correlation)
+}
+
+// OpenSessions returns the sessions that are not closed, for a mediation that
 // starts.
 func (s *Store) OpenSessions(ctx context.Context) ([]*Progress, error) {
-	rows, err := s.pool.Query(ctx, "select "+progressColumns+" from session where ended_at is null order by serial")
+	rows, err := s.pool.Query(ctx, "select "+progressColumns+" from session where closed_at is null order by serial")
 	if err != nil {
 		return nil, fmt.Errorf("evidence: list open sessions: %w", redact(err))
 	}
-	return pgx.CollectRows(rows, scanProgress)
-}
-
-func system(action string, liid li.LIID, cin li.CIN, detail map[string]string) audit.Entry {
-	return audit.Entry{
-		Actor: "ligate", Role: "mediation", Action: action, Warrant: string(liid), Object: fmt.Sprintf("cin %d", cin), Result: "done", Detail: detail,
+	all, err := pgx.CollectRows(rows, scanProgress)
+	if err != nil {
+		return nil, fmt.Errorf("evidence: list open sessions: %w", redact(err))
 	}
+	return all, s.positions(ctx, s.pool, all...)
 }
