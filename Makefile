@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 BENCH ?= .
 TESTFLAGS ?=
 
-.PHONY: help build demo test lint fmt verify bench fuzz console-test vuln
+.PHONY: help build test lint fmt verify bench fuzz vuln
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,11 +14,6 @@ help: ## list the targets
 build: ## build bin/ligate
 	@mkdir -p bin
 	$(GO) build -trimpath -o bin/ligate ./cmd/ligate
-
-demo: ## install what is missing, then run the whole path once on loopback
-	@scripts/install-deps demo
-	@$(MAKE) --no-print-directory build
-	bin/ligate demo --once
 
 test: ## install what is missing, then run all tests with the race detector
 	@scripts/install-deps test
@@ -33,8 +28,8 @@ fmt: ## format all Go code
 verify: fmt ## format, then no difference may remain
 	git diff --exit-code
 
-bench: build ## the benchmarks, as ratios within one run
-	scripts/bench
+bench: ## the benchmarks of the packages
+	$(GO) test -run '^$$' -bench $(BENCH) -benchmem ./...
 
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz

@@ -52,12 +52,12 @@ type PDU struct {
 	XID         li.XID
 	Correlation uint64 // one call of one Task; 0 = not correlated
 
-	Sequence    uint32    // attribute 8; per (XID, Correlation), X2 and X3 apart, from 0
-	HasSequence bool      // whether attribute 8 is there
-	Time        time.Time // attribute 9, time of interception, UTC; zero = absent
-	NFID        string    // attribute 6, the X1 neIdentifier; empty = absent
+	Sequence    uint32         // attribute 8; per (XID, Correlation), X2 and X3 apart, from 0
+	HasSequence bool           // whether attribute 8 is there
+	Time        time.Time      // attribute 9, time of interception, UTC; zero = absent
+	NFID        string         // attribute 6, the X1 neIdentifier; empty = absent
 	Src, Dst    netip.AddrPort // attributes 10-15, network layer of the SIP message; zero = absent
-	Event       []byte    // attribute 4 (proprietary): a sipevent.Event, see li/sipevent
+	Event       []byte         // attribute 4 (proprietary): a sipevent.Event, see li/sipevent
 
 	Payload []byte
 }

@@ -188,7 +188,7 @@ type Ack struct {
 func (s *Store) Ack(ctx context.Context, a Ack) (segment.AckDoc, error) {
 	at := s.clock()
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		var id, head = "", []byte(nil)
+		id, head := "", []byte(nil)
 		var segments int
 		err := tx.QueryRow(ctx, "select id::text, chain_head, segments from session where liid = $1 and cin = $2 for update", a.LIID, a.CIN).Scan(&id, &head, &segments)
 		if errors.Is(err, pgx.ErrNoRows) {

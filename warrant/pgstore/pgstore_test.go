@@ -50,9 +50,12 @@ func newOffice(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	people, err := o.EnrolFirst(t.Context(), []warrant.Person{
-		{Name: "Ann", Role: warrant.Drafter, Cert: cert("1")}, {Name: "Bob", Role: warrant.Approver, Cert: cert("2")},
-		{Name: "Carl", Role: warrant.Approver, Cert: cert("3")}, {Name: "Aud", Role: warrant.Auditor, Cert: cert("4")},
-		{Name: "Root1", Role: warrant.Sysadmin, Cert: cert("5")}, {Name: "Root2", Role: warrant.Sysadmin, Cert: cert("6")},
+		{Name: "Ann", Role: warrant.Drafter, Cert: cert("1")},
+		{Name: "Bob", Role: warrant.Approver, Cert: cert("2")},
+		{Name: "Carl", Role: warrant.Approver, Cert: cert("3")},
+		{Name: "Aud", Role: warrant.Auditor, Cert: cert("4")},
+		{Name: "Root1", Role: warrant.Sysadmin, Cert: cert("5")},
+		{Name: "Root2", Role: warrant.Sysadmin, Cert: cert("6")},
 	})
 	if err != nil {
 		t.Fatal(err)
