@@ -165,11 +165,11 @@ func (c checker) checkListen(addr, path string, required bool) {
 	c.want(err == nil && n >= 0 && n <= 65535 && host != "", path, "want address and port such as 127.0.0.1:5060")
 }
 
-func (cfg *config) plan() li.NumberPlan {
+func (c *config) plan() li.NumberPlan {
 	return li.NumberPlan{
-		CountryCode:           cfg.NumberPlan.CountryCode,
-		NationalPrefix:        cfg.NumberPlan.NationalPrefix,
-		InternationalPrefixes: cfg.NumberPlan.InternationalPrefixes,
+		CountryCode:           c.NumberPlan.CountryCode,
+		NationalPrefix:        c.NumberPlan.NationalPrefix,
+		InternationalPrefixes: c.NumberPlan.InternationalPrefixes,
 	}
 }
 
