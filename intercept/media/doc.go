@@ -1,0 +1,18 @@
+// Package media relays RTP, RTCP and whatever else rides their ports for
+// PSTN-bridged calls, and hands a copy of each packet to the tee for calls that a
+// ContentTask names.
+//
+// One epoll thread a core owns the sockets of its sessions: raw reads and writes,
+// one fixed buffer a thread. A packet costs no allocation, no log line and no lock
+// that is held across I/O.
+//
+// Invariants:
+//   - Tapped and untapped packets take the same path: both walk the session's slice
+//     of tappings, which is empty for the untapped.
+//   - A side's media is taken from its locked source only: the first packet from the
+//     negotiated address locks it, or, on the access side, the first valid RTP packet
+//     from elsewhere (NAT) when signalling left that open. Only signalling unlocks it.
+//   - A closed session's ports rest before they are used again.
+//
+// Relay and Session are safe for concurrent use. Linux only.
+package media
