@@ -23,8 +23,6 @@ const (
 	Trunk                  // PSTN
 )
 
-func (s Side) other() Side { return Access + Trunk - s }
-
 // Config is what a Relay needs; fields without a default are required.
 type Config struct {
 	AccessAddr netip.Addr            // our address towards subscribers
