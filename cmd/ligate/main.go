@@ -32,6 +32,7 @@ func main() {
 // cli is the whole command line.
 type cli struct {
 	Config  configCmd  `cmd:"" help:"Check a config file or print an example."`
+	Setup   setupCmd   `cmd:"" help:"The ceremony on a fresh installation: enrol the first people."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or show where it stands."`
 	Person  personCmd  `cmd:"" help:"Make a person's key and certificate."`
 	Warrant warrantCmd `cmd:"" help:"Manage warrants through the API (compliance officer)."`

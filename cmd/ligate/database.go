@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/internal/devpg"
+	"github.com/ligate/ligate/migrations"
+	"github.com/ligate/ligate/warrant/pgstore"
+)
+
+// database is the records of a deployment: the configured Postgres or a private
+// one.
+type database struct {
+	pool     *pgxpool.Pool
+	log      *audit.Log
+	warrants *pgstore.Store
+	stop     func() error
+	died     <-chan error // the private server ended by itself; nil for a configured one
+}
+
+// errSchema asks for a migration that only the operator may start.
+var errSchema = errors.New("the database schema is not up to date: run ligate migrate up first")
+
+// openDatabase starts the private Postgres if no other is configured, and opens
+// what stands on it. The caller calls stop when nothing uses it any more.
+func openDatabase(ctx context.Context, cfg *config, log *slog.Logger) (db *database, err error) {
+	db = &database{stop: func() error { return nil }}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.stop())
+		}
+	}()
+	url := cfg.Database.URL
+	if url == "" {
+		if url, err = db.startPrivate(ctx, cfg, log); err != nil {
+			return db, err
+		}
+	} else if err := checkSchema(ctx, url); err != nil {
+		return db, err
+	}
+	if db.pool, err = pgxpool.New(ctx, url); err != nil {
+		return db, errors.New("open database: check database.url")
+	}
+	stopServer := db.stop
+	db.stop = func() error { db.pool.Close(); return stopServer() }
+	signer, err := cfg.secrets().auditKey(cfg.Operator.ID)
+	if err != nil {
+		return db, err
+	}
+	if db.log, err = audit.New(audit.Config{Origin: signer.Name(), Signer: signer}); err != nil {
+		return db, err
+	}
+	db.warrants, err = pgstore.New(pgstore.Config{Pool: db.pool, Audit: db.log})
+	return db, err
+}
+
+// startPrivate runs a Postgres of our own, migrates it as its owner and returns how
+// to reach it as the application.
+func (db *database) startPrivate(ctx context.Context, cfg *config, log *slog.Logger) (string, error) {
+	pg, err := devpg.New(devpg.Config{Dir: filepath.Join(cfg.DataDir, "postgres"), Log: log})
+	if err != nil {
+		return "", err
+	}
+	// The server outlives ctx: what runs on it must be able to finish.
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- pg.Run(run) }()
+	select {
+	case <-pg.Ready():
+	case err := <-done:
+		cancel()
+		return "", fmt.Errorf("private Postgres: %w", err)
+	}
+	died := make(chan error, 1)
+	ended := make(chan struct{})
+	var result error
+	go func() {
+		result = <-done
+		if run.Err() == nil {
+			died <- result
+		}
+		close(ended)
+	}()
+	db.died = died
+	db.stop = func() error { cancel(); <-ended; return result }
+	if err := migrations.Up(ctx, pg.URL()); err != nil {
+		return "", err
+	}
+	return pg.AppURL(), nil
+}
+
+func checkSchema(ctx context.Context, url string) error {
+	all, err := migrations.Status(ctx, url)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if !m.Applied {
+			return errSchema
+		}
+	}
+	return nil
+}

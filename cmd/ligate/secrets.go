@@ -1,0 +1,78 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/li/x1"
+)
+
+// admfID is our admfIdentifier on X1.
+const admfID = "ligate-admf"
+
+// secrets are the keys of one deployment. Each is a file in data_dir/secrets, made
+// at the first start.
+type secrets struct{ dir string }
+
+func (c *config) secrets() secrets { return secrets{dir: filepath.Join(c.DataDir, "secrets")} }
+
+func (s secrets) path(name string) string { return filepath.Join(s.dir, name) }
+
+// busKey encrypts the bus's files.
+func (s secrets) busKey() ([]byte, error) { return pki.Secret(s.path("bus.key"), 32) }
+
+// sipKey authenticates what the proxy writes into messages.
+func (s secrets) sipKey() ([]byte, error) { return pki.Secret(s.path("sip.key"), 32) }
+
+// api is the certificate that the three users see.
+func (s secrets) api(names []string) (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "api", pki.Spec{CommonName: "ligate API", Names: names})
+}
+
+// admf is our side of X1 as the ADMF.
+func (s secrets) admf() (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "x1-admf", pki.Spec{CommonName: "ligate ADMF", URI: x1.ADMFBinding(admfID)})
+}
+
+// ne is our side of X1 as the network element with that id.
+func (s secrets) ne(id string) (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "x1-ne", pki.Spec{CommonName: "ligate gateway " + id, URI: x1.NEBinding(id)})
+}
+
+// liMetrics is the certificate of the LI figures' listener.
+func (s secrets) liMetrics(names []string) (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "li-metrics", pki.Spec{CommonName: "ligate LI metrics", Names: names})
+}
+
+// auditKey is the log's signing key; its verifier key stands beside it for the
+// auditor.
+func (s secrets) auditKey(operator string) (note.Signer, error) {
+	path := s.path("audit.key")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		secret, verifier, err := audit.NewKey(strings.ToLower(operator) + "/ligate")
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(pki.Keep(path, []byte(secret)), pki.Keep(s.path("audit.pub"), []byte(verifier+"\n"))); err != nil {
+			return nil, err
+		}
+		b = []byte(secret)
+	} else if err != nil {
+		return nil, fmt.Errorf("read audit key: %w", err)
+	}
+	signer, err := note.NewSigner(string(b))
+	if err != nil {
+		return nil, errors.New("the audit key in the secrets folder is not readable")
+	}
+	return signer, nil
+}
