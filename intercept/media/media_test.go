@@ -173,16 +173,12 @@ func TestLatchesOntoNATedAccess(t *testing.T) {
 	}
 }
 
+// Ports rest after a call and all of them come back, however many calls there were.
 func TestPortsRestAndReturn(t *testing.T) {
 	t.Parallel()
 	r := start(t, media.Config{Ports: media.PortRange{Min: 31300, Max: 31307}, Quiet: time.Millisecond})
 	for range 200 {
-		s := r.Open()
-		for i := range 4 {
-			if _, err := s.Stream(i); err != nil {
-				t.Fatal(err)
-			}
-		}
+		s := openAll(t, r, 4)
 		if _, err := s.Stream(4); !errors.Is(err, media.ErrNoPorts) {
 			t.Fatalf("fifth stream on four pairs: %v", err)
 		}
@@ -190,15 +186,27 @@ func TestPortsRestAndReturn(t *testing.T) {
 		if n := r.PortsInUse(); n != 0 {
 			t.Fatalf("%d pairs leaked", n)
 		}
-		for deadline := time.Now().Add(time.Second); ; {
-			probe := r.Open()
-			_, err := probe.Stream(3)
-			probe.Close()
-			if err == nil || time.Now().After(deadline) {
-				break
-			}
+	}
+}
+
+// openAll opens a session with n streams, waiting for ports that rest.
+func openAll(t *testing.T, r *media.Relay, n int) *media.Session {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		s := r.Open()
+		var err error
+		for i := 0; i < n && err == nil; i++ {
+			_, err = s.Stream(i)
 		}
-		time.Sleep(2 * time.Millisecond) // the rest is over
+		if err == nil {
+			return s
+		}
+		s.Close()
+		if time.Now().After(deadline) {
+			t.Fatalf("ports did not come back: %v", err)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
