@@ -6,7 +6,7 @@ FUZZTIME ?= 20s
 BENCH ?= .
 TESTFLAGS ?=
 
-.PHONY: help build test lint fmt verify bench fuzz vuln
+.PHONY: help build demo test lint fmt verify bench fuzz vuln
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,6 +14,11 @@ help: ## list the targets
 build: ## build bin/ligate
 	@mkdir -p bin
 	$(GO) build -trimpath -o bin/ligate ./cmd/ligate
+
+demo: ## install what is missing, then play the whole path once on loopback
+	@scripts/install-deps demo
+	@$(MAKE) --no-print-directory build
+	bin/ligate demo --once
 
 test: ## install what is missing, then run all tests with the race detector
 	@scripts/install-deps test

@@ -14,11 +14,16 @@ type NumberPlan struct {
 const (
 	minE164Digits = 7
 	maxE164Digits = 15
+
+	maxCountryCodeDigits = 3
 )
+
+// maxTargetBytes bounds what a person may type.
+const maxTargetBytes = 256
 
 // Validate reports whether the plan's fields are digits of sensible length.
 func (p NumberPlan) Validate() error {
-	if p.CountryCode != "" && (!allDigits(p.CountryCode) || len(p.CountryCode) > 3) {
+	if p.CountryCode != "" && (!allDigits(p.CountryCode) || len(p.CountryCode) > maxCountryCodeDigits) {
 		return ErrPlan
 	}
 	for _, s := range append([]string{p.NationalPrefix}, p.InternationalPrefixes...) {
@@ -35,6 +40,9 @@ func (p NumberPlan) Validate() error {
 // numbers too short for a subscriber's (110, 112) are ErrShort.
 func (p NumberPlan) ParseTarget(s string) (Identity, error) {
 	s = strings.TrimSpace(s)
+	if len(s) > maxTargetBytes || !ascii(s) {
+		return Identity{}, ErrIdentity
+	}
 	if scheme, rest, ok := cutScheme(s); ok {
 		switch scheme {
 		case "tel":
@@ -53,28 +61,31 @@ func (p NumberPlan) ParseTarget(s string) (Identity, error) {
 
 // ParseNumber reads a dialled number: with "+", with an international prefix, or
 // in national form with the national prefix. Visual separators (RFC 3966 and
-// space, slash) are dropped. Numbers without any prefix are refused: they are
-// local, or already stripped by a peer whose own plan must say so.
+// space, slash) are dropped, and so is the "(0)" of "+49 (0) 30". Numbers without
+// any prefix are refused: they are local, or already stripped by a peer whose own
+// plan must say so.
 func (p NumberPlan) ParseNumber(s string) (Identity, error) {
 	digits, plus, ok := stripSeparators(s)
 	if !ok {
 		return Identity{}, ErrE164
 	}
-	if !plus {
-		if digits, ok = p.international(digits); !ok {
-			if len(digits) < minE164Digits {
-				return Identity{}, ErrShort
-			}
-			return Identity{}, ErrE164
-		}
+	if plus {
+		return e164(p.withoutTrunkZero(digits))
 	}
-	return e164(digits)
+	digits, ok = p.international(digits)
+	if ok {
+		return e164(digits)
+	}
+	if len(digits) < minE164Digits {
+		return Identity{}, ErrShort
+	}
+	return Identity{}, ErrE164
 }
 
 // Identities returns every Identity that a URI of a SIP message names: the E.164
 // number if its user part or tel: body is one, and the canonical SIP URI. The
 // URI comes without angle brackets and header parameters. Text that names nobody
-// gives none.
+// gives none. A service code before the number (*31#, #31#) is not part of it.
 func (p NumberPlan) Identities(uri string) []Identity {
 	scheme, rest, ok := cutScheme(uri)
 	if !ok {
@@ -82,7 +93,7 @@ func (p NumberPlan) Identities(uri string) []Identity {
 	}
 	switch scheme {
 	case "tel":
-		if id, err := p.parseTel(rest); err == nil {
+		if id, err := p.parseTel(withoutServiceCode(unescape(rest))); err == nil {
 			return []Identity{id}
 		}
 		return nil
@@ -95,8 +106,7 @@ func (p NumberPlan) Identities(uri string) []Identity {
 func (p NumberPlan) sipIdentities(rest string) []Identity {
 	var ids []Identity
 	if user, _, ok := splitSIP(rest); ok {
-		number, params, _ := strings.Cut(unescape(user), ";")
-		if id, err := p.parseTel(number + prefixed(params)); err == nil {
+		if id, err := p.parseTel(withoutServiceCode(unescape(user))); err == nil {
 			ids = append(ids, id)
 		}
 	}
@@ -121,16 +131,34 @@ func (p NumberPlan) parseTel(body string) (Identity, error) {
 	return p.ParseNumber(number)
 }
 
+// withContext puts a global context before a local number (RFC 3966 clause
+// 5.1.5). Some agents leave the prefixes on that only a caller would dial.
 func (p NumberPlan) withContext(context, number string) (Identity, error) {
 	prefix, _, ok := stripSeparators(context)
 	digits, _, ok2 := stripSeparators(number)
 	if !ok || !ok2 {
 		return Identity{}, ErrE164
 	}
-	if prefix == p.CountryCode && p.NationalPrefix != "" {
-		digits = strings.TrimPrefix(digits, p.NationalPrefix)
+	if prefix == p.CountryCode && strings.HasPrefix(digits, "0") {
+		if id, err := p.ParseNumber(number); err == nil {
+			return id, nil
+		}
 	}
-	return e164(prefix + digits)
+	return e164(p.withoutTrunkZero(prefix + digits))
+}
+
+// withoutTrunkZero drops a national prefix of zeros that was left behind our own
+// country code, as in +49 030. Where the prefix is another digit (8 in +7 812) a
+// number may begin with it.
+func (p NumberPlan) withoutTrunkZero(digits string) string {
+	if p.CountryCode == "" || !strings.HasPrefix(p.NationalPrefix, "0") {
+		return digits
+	}
+	national, ok := strings.CutPrefix(digits, p.CountryCode+p.NationalPrefix)
+	if !ok || strings.HasPrefix(national, "0") {
+		return digits
+	}
+	return p.CountryCode + national
 }
 
 // international turns a prefixed national or international number into E.164 digits.
@@ -161,6 +189,9 @@ func e164(digits string) (Identity, error) {
 func stripSeparators(s string) (digits string, plus, ok bool) {
 	s = strings.TrimSpace(s)
 	s, plus = strings.CutPrefix(s, "+")
+	if plus {
+		s = withoutTrunkMark(s)
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -174,6 +205,38 @@ func stripSeparators(s string) (digits string, plus, ok bool) {
 	return b.String(), plus, b.Len() > 0
 }
 
+// withoutTrunkMark drops the "(0)" that people write behind a country code.
+func withoutTrunkMark(s string) string {
+	code, rest, ok := strings.Cut(s, "(0)")
+	if !ok || len(strings.Trim(code, " ")) > maxCountryCodeDigits || code == "" {
+		return s
+	}
+	return code + rest
+}
+
+// withoutServiceCode drops a code of the form *31#, #31# or *#31# (two or three
+// digits, TS 22.030 clause 6.5.2) before a number.
+func withoutServiceCode(s string) string {
+	code := strings.TrimLeft(s, "*#")
+	if marks := len(s) - len(code); marks < 1 || marks > 2 {
+		return s
+	}
+	end := strings.IndexAny(code, "*#")
+	if end < 2 || end > 3 || !allDigits(code[:end]) {
+		return s
+	}
+	return code[end+1:]
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
 func allDigits(s string) bool {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
@@ -181,11 +244,4 @@ func allDigits(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func prefixed(params string) string {
-	if params == "" {
-		return ""
-	}
-	return ";" + params
 }

@@ -100,7 +100,8 @@ func view(w warrant.Warrant) interceptView {
 	return v
 }
 
-type pageInput struct {
+// PageInput is the part of a request that pages a listing.
+type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"100"`
 }
@@ -124,7 +125,7 @@ func answer[T any](items []T, next string, err error) (*page[T], error) {
 	return out, nil
 }
 
-func (h *handlers) intercepts(ctx context.Context, in *pageInput) (*page[interceptView], error) {
+func (h *handlers) intercepts(ctx context.Context, in *PageInput) (*page[interceptView], error) {
 	c, err := auth.Require(ctx, auth.Agency)
 	if err != nil {
 		return nil, err
@@ -140,13 +141,14 @@ func (h *handlers) intercepts(ctx context.Context, in *pageInput) (*page[interce
 	return answer(views, next, err)
 }
 
-type liidInput struct {
+// LIIDInput is the part of a path that names an intercept.
+type LIIDInput struct {
 	LIID string `path:"liid" maxLength:"25"`
 }
 
 type interceptOutput struct{ Body interceptView }
 
-func (h *handlers) intercept(ctx context.Context, in *liidInput) (*interceptOutput, error) {
+func (h *handlers) intercept(ctx context.Context, in *LIIDInput) (*interceptOutput, error) {
 	_, w, err := h.enter(ctx, in.LIID, "intercept.read", "")
 	if err != nil {
 		return nil, err
@@ -155,8 +157,8 @@ func (h *handlers) intercept(ctx context.Context, in *liidInput) (*interceptOutp
 }
 
 type sessionsInput struct {
-	liidInput
-	pageInput
+	LIIDInput
+	PageInput
 }
 
 func (h *handlers) sessions(ctx context.Context, in *sessionsInput) (*page[segment.SessionDoc], error) {
@@ -167,16 +169,17 @@ func (h *handlers) sessions(ctx context.Context, in *sessionsInput) (*page[segme
 	return answer(h.cfg.Evidence.Sessions(ctx, w.LIID, evidence.Page{Limit: in.Limit, After: in.Cursor}))
 }
 
-type sessionInput struct {
-	liidInput
+// SessionInput is the part of a path that names a session.
+type SessionInput struct {
+	LIIDInput
 	CIN uint32 `path:"cin"`
 }
 
-func (in sessionInput) object() string { return fmt.Sprintf("cin %d", in.CIN) }
+func (in SessionInput) object() string { return fmt.Sprintf("cin %d", in.CIN) }
 
 type sessionOutput struct{ Body segment.SessionDoc }
 
-func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutput, error) {
+func (h *handlers) session(ctx context.Context, in *SessionInput) (*sessionOutput, error) {
 	_, w, err := h.enter(ctx, in.LIID, "session.read", in.object())
 	if err != nil {
 		return nil, err
@@ -189,8 +192,8 @@ func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutpu
 }
 
 type segmentsInput struct {
-	sessionInput
-	pageInput
+	SessionInput
+	PageInput
 }
 
 func (h *handlers) segments(kind segment.Kind) func(context.Context, *segmentsInput) (*page[segment.SegmentDoc], error) {
@@ -208,7 +211,7 @@ func (h *handlers) segments(kind segment.Kind) func(context.Context, *segmentsIn
 }
 
 type segmentInput struct {
-	sessionInput
+	SessionInput
 	Number uint32 `path:"number"`
 	Range  string `header:"Range"`
 }
@@ -259,7 +262,7 @@ func offset(header string, size int64) (from int64, partial bool, err error) {
 }
 
 type ackInput struct {
-	sessionInput
+	SessionInput
 	Body struct {
 		ChainHead string `json:"chain_head" pattern:"^[0-9a-f]{64}$" doc:"the chain head that you verified"`
 	}

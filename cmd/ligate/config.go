@@ -59,8 +59,13 @@ type gatewayConfig struct {
 	ID    string       `yaml:"id"` // the X1 neIdentifier
 	SIP   sipConfig    `yaml:"sip"`
 	Media mediaConfig  `yaml:"media"`
-	X1    listenConfig `yaml:"x1"`
+	X1    x1Config     `yaml:"x1"`
 	Peers []peerConfig `yaml:"peers"`
+}
+
+type x1Config struct {
+	Listen      string `yaml:"listen"`
+	Certificate string `yaml:"certificate"` // fingerprint of the ADMF's certificate; empty only for an ADMF in this process
 }
 
 type sipConfig struct {

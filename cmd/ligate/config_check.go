@@ -98,6 +98,7 @@ func (c checker) checkGateway(cfg *config) {
 	g := cfg.Gateway
 	c.want(g.ID != "", "gateway.id", "required: the name of this network element on X1")
 	c.checkListen(g.X1.Listen, "gateway.x1.listen", true)
+	c.want(g.X1.Certificate == "" || validFingerprint(g.X1.Certificate), "gateway.x1.certificate", "want the SHA-256 of the ADMF's certificate: 64 lower-case hexadecimal digits")
 	c.want(len(g.SIP.Listen) > 0, "gateway.sip.listen", "required: at least one {net, addr}")
 	for i, l := range g.SIP.Listen {
 		path := fmt.Sprintf("gateway.sip.listen[%d]", i)

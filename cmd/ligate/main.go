@@ -31,11 +31,14 @@ func main() {
 
 // cli is the whole command line.
 type cli struct {
+	Demo    demoCmd    `cmd:"" help:"Play the whole path on loopback: warrant, call, tap, delivery, audit."`
+	Run     runCmd     `cmd:"" help:"Run a deployment from a config file."`
 	Config  configCmd  `cmd:"" help:"Check a config file or print an example."`
 	Setup   setupCmd   `cmd:"" help:"The ceremony on a fresh installation: enrol the first people."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or show where it stands."`
 	Person  personCmd  `cmd:"" help:"Make a person's key and certificate."`
 	Warrant warrantCmd `cmd:"" help:"Manage warrants through the API (compliance officer)."`
+	Agency  agencyCmd  `cmd:"" help:"The agency's side: keys, fetch, open."`
 	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log (auditor)."`
 }
 

@@ -13,7 +13,11 @@ import (
 
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/li/x1"
 )
+
+// admfID is our admfIdentifier on X1.
+const admfID = "ligate-admf"
 
 // secrets are the keys of one deployment. Each is a file in data_dir/secrets, made
 // at the first start.
@@ -23,9 +27,30 @@ func (c *config) secrets() secrets { return secrets{dir: filepath.Join(c.DataDir
 
 func (s secrets) path(name string) string { return filepath.Join(s.dir, name) }
 
+// busKey encrypts the bus's files.
+func (s secrets) busKey() ([]byte, error) { return pki.Secret(s.path("bus.key"), 32) }
+
+// sipKey authenticates what the proxy writes into messages.
+func (s secrets) sipKey() ([]byte, error) { return pki.Secret(s.path("sip.key"), 32) }
+
 // api is the certificate that the three users see.
 func (s secrets) api(names []string) (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "api", pki.Spec{CommonName: "ligate API", Names: names})
+}
+
+// admf is our side of X1 as the ADMF.
+func (s secrets) admf() (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "x1-admf", pki.Spec{CommonName: "ligate ADMF", URI: x1.ADMFBinding(admfID)})
+}
+
+// ne is our side of X1 as the network element with that id.
+func (s secrets) ne(id string) (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "x1-ne", pki.Spec{CommonName: "ligate gateway " + id, URI: x1.NEBinding(id)})
+}
+
+// liMetrics is the certificate of the LI figures' listener.
+func (s secrets) liMetrics(names []string) (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "li-metrics", pki.Spec{CommonName: "ligate LI metrics", Names: names})
 }
 
 // auditKey is the log's signing key; its verifier key stands beside it for the

@@ -28,7 +28,7 @@ func Classify(msg []byte, confirmed bool) (Event, error) {
 			return Event{}, ErrMessage
 		}
 		method := cseqMethod(rest)
-		return Event{Stage: responseStage(method, status, confirmed, hasToTag(rest)), Method: method, Status: status}, nil
+		return Event{Stage: responseStage(method, status, confirmed), Method: method, Status: status}, nil
 	}
 	name, _, ok := bytes.Cut(line, []byte(" "))
 	if !ok || !bytes.HasSuffix(line, []byte(" SIP/2.0")) {
@@ -39,34 +39,46 @@ func Classify(msg []byte, confirmed bool) (Event, error) {
 }
 
 func requestStage(method string, inDialog bool) Stage {
-	switch {
-	case method == "INVITE" && !inDialog:
-		return Begin
-	case method == "CANCEL" || method == "ACK" || inDialog:
-		return Continue
-	}
-	return Report
-}
-
-func responseStage(method string, status int, confirmed, toTag bool) Stage {
 	switch method {
 	case "INVITE":
-		if status >= 300 && !confirmed && status != 401 && status != 407 {
-			return End
+		if !inDialog {
+			return Begin
 		}
-		return Continue
-	case "BYE":
-		if status >= 200 && status != 401 && status != 407 {
-			return End
-		}
-		return Continue
-	case "REGISTER", "MESSAGE", "OPTIONS", "SUBSCRIBE", "PUBLISH":
-		if !confirmed || !toTag {
+	case "REGISTER", "PUBLISH": // never in a dialog, whatever the To header says
+		return Report
+	case "ACK", "CANCEL":
+	default:
+		if !inDialog {
 			return Report
 		}
 	}
 	return Continue
 }
+
+// responseStage cannot look at the To header: nearly every response has a tag
+// there. A method that may stand alone is a report unless the call is up.
+func responseStage(method string, status int, confirmed bool) Stage {
+	switch method {
+	case "INVITE":
+		if status >= 300 && !confirmed && !retried(status) {
+			return End
+		}
+	case "BYE":
+		if status >= 200 && !retried(status) {
+			return End
+		}
+	case "REGISTER", "PUBLISH":
+		return Report
+	case "MESSAGE", "OPTIONS", "SUBSCRIBE", "REFER", "NOTIFY", otherMethod:
+		if !confirmed {
+			return Report
+		}
+	}
+	return Continue
+}
+
+// retried reports whether the sender is asked for credentials and tries again.
+func retried(status int) bool { return status == 401 || status == 407 }
 
 // statusOf reads a status line; status 0 is a malformed one.
 func statusOf(line []byte) (status int, isResponse bool) {
@@ -100,19 +112,41 @@ func cseqMethod(headers []byte) string {
 }
 
 // hasToTag reports whether the To header has a tag parameter. White space around
-// ";" and "=" is legal.
+// ";" and "=" is legal, and what a quoted string says does not count.
 func hasToTag(headers []byte) bool {
-	to := header(headers, "to", "t")
-	if end := bytes.LastIndexByte(to, '>'); end >= 0 {
-		to = to[end+1:]
-	}
-	for i, param := range bytes.Split(to, []byte(";")) {
+	params := outside(header(headers, "to", "t"))
+	for i, param := range bytes.Split(params, []byte(";")) {
 		name, _, ok := bytes.Cut(param, []byte("="))
 		if i > 0 && ok && bytes.EqualFold(bytes.TrimSpace(name), []byte("tag")) {
 			return true
 		}
 	}
 	return false
+}
+
+// outside returns b without its quoted strings and its <URI>.
+func outside(b []byte) []byte {
+	if bytes.IndexByte(b, '"') < 0 && bytes.IndexByte(b, '<') < 0 {
+		return b
+	}
+	out := make([]byte, 0, len(b))
+	var quoted, angle bool
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case !angle && c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '<':
+			angle = true
+		case c == '>':
+			angle = false
+		case !angle:
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // header returns the first header of that name or compact name, unfolded lines

@@ -36,7 +36,7 @@ func (s *Store) Put(ctx context.Context, p *Progress, ciphertext []byte) (Blob, 
 	_, _ = rand.Read(random) // never fails
 	b := Blob{key: prefix(p.ID.String()) + hex.EncodeToString(random) + ".age", sha256: sha256.Sum256(ciphertext), bytes: int64(len(ciphertext))}
 	if err := s.bucket.WriteAll(ctx, b.key, ciphertext, &blob.WriterOptions{ContentType: "application/octet-stream"}); err != nil {
-		return Blob{}, fmt.Errorf("evidence: write blob: %w", err)
+		return Blob{}, fmt.Errorf("evidence: write blob: %w", blobError(err))
 	}
 	if err := s.flush(b.key); err != nil {
 		return Blob{}, fmt.Errorf("evidence: flush blob: %w", err)

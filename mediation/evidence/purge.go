@@ -74,13 +74,13 @@ func (s *Store) destroy(ctx context.Context, session string) (n int, err error) 
 			break
 		}
 		if err != nil {
-			return 0, fmt.Errorf("evidence: list blobs: %w", err)
+			return 0, fmt.Errorf("evidence: list blobs: %w", blobError(err))
 		}
 		keys = append(keys, o.Key)
 	}
 	for _, key := range keys {
 		if err := s.bucket.Delete(ctx, key); err != nil && !isGone(err) {
-			return 0, fmt.Errorf("evidence: destroy segment: %w", err)
+			return 0, fmt.Errorf("evidence: destroy segment: %w", blobError(err))
 		}
 	}
 	return len(keys), nil

@@ -167,7 +167,7 @@ func (s *Store) OpenSegment(ctx context.Context, liid li.LIID, cin li.CIN, kind 
 		return segment.SegmentDoc{}, nil, ErrNotFound
 	}
 	if err != nil {
-		return segment.SegmentDoc{}, nil, fmt.Errorf("evidence: read blob: %w", err)
+		return segment.SegmentDoc{}, nil, fmt.Errorf("evidence: read blob: %w", blobError(err))
 	}
 	return d.SegmentDoc, r, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/li"
@@ -118,6 +119,11 @@ func redact(err error) error {
 		return fmt.Errorf("database error %s %s", pg.Code, pg.ConstraintName)
 	}
 	return err
+}
+
+// blobError drops the text of a blob store's error: it quotes names.
+func blobError(err error) error {
+	return fmt.Errorf("blob store error %s", gcerrors.Code(err))
 }
 
 const progressColumns = `id, liid, cin, xid::text, correlation, next_iri, next_cc, tap_seq_x2, tap_seq_x3, segments, chain_head, missing,

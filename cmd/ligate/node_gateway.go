@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"github.com/ligate/ligate/bus"
+	"github.com/ligate/ligate/intercept/media"
+	"github.com/ligate/ligate/intercept/sipproxy"
+	"github.com/ligate/ligate/intercept/tasking"
+	"github.com/ligate/ligate/intercept/tee"
+	"github.com/ligate/ligate/internal/logging"
+	"github.com/ligate/ligate/internal/pki"
+)
+
+// buildBus makes the bus that carries PDUs from gateway to mediation.
+func (n *node) buildBus() error {
+	key, err := n.cfg.secrets().busKey()
+	if err != nil {
+		return err
+	}
+	n.bus, err = bus.New(bus.Config{
+		Dir: filepath.Join(n.cfg.DataDir, "bus"), Key: key, Log: logging.Foreign(n.log, "nats"),
+		MaxBytes: n.cfg.Bus.MaxBytes, SyncAlways: n.cfg.Bus.SyncAlways,
+	})
+	if err != nil {
+		return err
+	}
+	n.add(part{name: "bus", run: n.bus.Run, ready: n.bus.Ready(), late: true})
+	return nil
+}
+
+// buildGateway makes the POI: tasking, tee, relay, proxy and the X1 listener.
+func (n *node) buildGateway() error {
+	index, err := tasking.New(tasking.Config{LIReg: n.li})
+	if err != nil {
+		return err
+	}
+	n.add(part{name: "tasking", run: index.Run})
+	copies, err := tee.New(tee.Config{Log: n.log, Out: n.bus, NFID: n.cfg.Gateway.ID, LIReg: n.li})
+	if err != nil {
+		return err
+	}
+	n.add(part{name: "tee", run: func(ctx context.Context) error {
+		select {
+		case <-n.bus.Ready():
+			return copies.Run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}})
+	relay, err := n.buildRelay()
+	if err != nil {
+		return err
+	}
+	if err := n.buildProxy(index, copies, relay); err != nil {
+		return err
+	}
+	return n.buildX1(index)
+}
+
+func (n *node) buildRelay() (*media.Relay, error) {
+	m := n.cfg.Gateway.Media
+	access, err := netip.ParseAddr(m.AccessAddr)
+	if err != nil {
+		return nil, fmt.Errorf("access address: %w", err)
+	}
+	trunk, err := netip.ParseAddr(m.TrunkAddr)
+	if err != nil {
+		return nil, fmt.Errorf("trunk address: %w", err)
+	}
+	relay, err := media.New(media.Config{
+		AccessAddr: access, TrunkAddr: trunk, Ports: media.PortRange{Min: m.Ports.Min, Max: m.Ports.Max}, Threads: m.Threads, OpsReg: n.ops,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.add(part{name: "relay", run: relay.Run, ready: relay.Ready()})
+	return relay, nil
+}
+
+func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Relay) error {
+	key, err := n.cfg.secrets().sipKey()
+	if err != nil {
+		return err
+	}
+	cfg := sipproxy.Config{
+		Log: n.log, Plan: n.cfg.plan(), Secret: key, Relay: relayAdapter{relay}, Index: index, Tee: copies, OpsReg: n.ops, LIReg: n.li,
+	}
+	for _, l := range n.cfg.Gateway.SIP.Listen {
+		addr, err := netip.ParseAddrPort(l.Addr)
+		if err != nil {
+			return fmt.Errorf("SIP listener: %w", err)
+		}
+		cfg.Listen = append(cfg.Listen, sipproxy.Listen{Net: l.Net, Addr: addr})
+	}
+	for _, p := range n.cfg.Gateway.Peers {
+		peer, err := p.peer()
+		if err != nil {
+			return err
+		}
+		cfg.Peers = append(cfg.Peers, peer)
+	}
+	proxy, err := sipproxy.New(cfg)
+	if err != nil {
+		return err
+	}
+	n.add(part{name: "sip", run: proxy.Run, ready: proxy.Ready()})
+	return nil
+}
+
+func (p peerConfig) peer() (sipproxy.Peer, error) {
+	addr, err := netip.ParseAddrPort(p.Addr)
+	if err != nil {
+		return sipproxy.Peer{}, fmt.Errorf("peer address: %w", err)
+	}
+	peer := sipproxy.Peer{
+		Name: p.Name, Role: sipproxy.RoleTrunk, Net: p.Net, Addr: addr, Trusted: p.Trusted, Numbers: p.Numbers, Domains: p.Domains, Priority: p.Priority,
+	}
+	if p.Role == "core" {
+		peer.Role = sipproxy.RoleCore
+	}
+	for _, s := range p.Sources {
+		prefix, err := parsePrefix(s)
+		if err != nil {
+			return sipproxy.Peer{}, fmt.Errorf("peer source: %w", err)
+		}
+		peer.Sources = append(peer.Sources, prefix)
+	}
+	return peer, nil
+}
+
+// buildX1 serves X1 to the one ADMF of this deployment.
+func (n *node) buildX1(index *tasking.Index) error {
+	handler, err := tasking.NewServer(tasking.ServerConfig{NEID: n.cfg.Gateway.ID, ADMFID: admfID, Tasks: index, LIReg: n.li})
+	if err != nil {
+		return err
+	}
+	own, err := n.cfg.secrets().ne(n.cfg.Gateway.ID)
+	if err != nil {
+		return err
+	}
+	pin := n.cfg.Gateway.X1.Certificate
+	if pin == "" { // the ADMF of this deployment shares our secrets
+		admf, err := n.cfg.secrets().admf()
+		if err != nil {
+			return err
+		}
+		pin = pki.Fingerprint(admf.Certificate[0])
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	return n.listen("x1", n.cfg.Gateway.X1.Listen, pki.Server(own, pin), mux)
+}
+
+// relayAdapter shows the relay as the proxy wants it.
+type relayAdapter struct{ relay *media.Relay }
+
+// Open begins the media of one call.
+func (a relayAdapter) Open() (sipproxy.MediaSession, error) {
+	return sessionAdapter{a.relay.Open()}, nil
+}
+
+type sessionAdapter struct{ session *media.Session }
+
+// Stream returns one media line's stream.
+func (a sessionAdapter) Stream(i int) (sipproxy.MediaStream, error) {
+	st, err := a.session.Stream(i)
+	if err != nil {
+		return nil, err
+	}
+	return streamAdapter{st}, nil
+}
+
+// SetTaps replaces the rights to copy.
+func (a sessionAdapter) SetTaps(taps []sipproxy.ContentTap) {
+	out := make([]media.Tapping, len(taps))
+	for i, t := range taps {
+		out[i] = media.Tapping{Line: t.Line, Grant: t.Grant, Target: mediaSide(t.Target)}
+	}
+	a.session.SetTaps(out)
+}
+
+// LastMedia is when a packet came last.
+func (a sessionAdapter) LastMedia() time.Time { return a.session.LastMedia() }
+
+// Close frees the ports.
+func (a sessionAdapter) Close() { a.session.Close() }
+
+type streamAdapter struct{ stream *media.Stream }
+
+// Anchor is where the peer on that side must send.
+func (a streamAdapter) Anchor(s sipproxy.Side) (rtp, rtcp netip.AddrPort) {
+	return a.stream.Anchor(mediaSide(s))
+}
+
+// SetRemote says where the peer on that side wants media.
+func (a streamAdapter) SetRemote(s sipproxy.Side, rtp, rtcp netip.AddrPort) {
+	a.stream.SetRemote(mediaSide(s), rtp, rtcp)
+}
+
+func mediaSide(s sipproxy.Side) media.Side {
+	if s == sipproxy.Access {
+		return media.Access
+	}
+	return media.Trunk
+}

@@ -1,0 +1,93 @@
+package sipproxy
+
+import (
+	"github.com/ligate/ligate/intercept/sipproxy/sdp"
+	"github.com/ligate/ligate/intercept/sipproxy/wire"
+)
+
+// anchor puts the relay's addresses into a message's session description, when
+// the call is bridged and the message may carry an offer or answer (RFC 3264, RFC
+// 3262, RFC 3311). byA says who sent the message, tag names B's end of the dialog.
+// The error is errNoMedia: then nothing was edited. A nil call has no media.
+func (c *call) anchor(e *wire.Edits, m *wire.Message, byA bool, tag string) error {
+	if c == nil || !c.bridged || c.ended || m.Body.Start == m.Body.End || !negotiates(m.Method) {
+		return nil
+	}
+	body := m.BodyBytes()
+	part, ok := sdp.FindPart(m.Value(wire.ContentType), body)
+	if !ok {
+		return nil
+	}
+	if _, encoded := m.First(wire.ContentEncoding); encoded {
+		c.shard.proxy.metrics.unreadable.Inc()
+		return nil
+	}
+	if err := c.openMedia(); err != nil {
+		return errNoMedia
+	}
+	follow := byA || c.mediaTag == "" || c.mediaTag == tag
+	failed := false
+	out, err := sdp.Rewrite(body[part.Start:part.End], func(st sdp.Stream) (sdp.Anchor, bool) {
+		a, err := c.anchorStream(st, byA, follow)
+		failed = failed || err != nil
+		return a, err == nil
+	})
+	switch {
+	case failed:
+		return errNoMedia
+	case err != nil:
+		c.shard.proxy.metrics.unreadable.Inc() // the far end will not read it either
+		return nil
+	}
+	m.SetBody(e, wire.Span{Start: m.Body.Start + part.Start, End: m.Body.Start + part.End}, string(out))
+	return nil
+}
+
+func negotiates(method string) bool {
+	switch method {
+	case "INVITE", "ACK", "PRACK", "UPDATE":
+		return true
+	}
+	return false
+}
+
+// anchorStream tells the relay where the sender wants a stream, and returns where
+// the receiver shall send. Answers of branches that lost a fork are not followed.
+func (c *call) anchorStream(st sdp.Stream, byA, follow bool) (sdp.Anchor, error) {
+	stream, err := c.session.Stream(st.Index)
+	if err != nil {
+		return sdp.Anchor{}, err
+	}
+	sender := c.b.side()
+	if byA {
+		sender = c.a.side()
+	}
+	if follow && !st.Held && st.RTP.IsValid() {
+		stream.SetRemote(sender, st.RTP, st.RTCP)
+	}
+	rtp, rtcp := stream.Anchor(sender.other())
+	return sdp.Anchor{RTP: rtp, RTCP: rtcp}, nil
+}
+
+func (c *call) openMedia() error {
+	if c.session != nil {
+		return nil
+	}
+	session, err := c.shard.proxy.cfg.Relay.Open()
+	if err != nil {
+		return err
+	}
+	c.session = session
+	c.shard.proxy.metrics.anchored.Inc()
+	c.applyTaps()
+	return nil
+}
+
+func (c *call) closeMedia() {
+	if c.session == nil {
+		return
+	}
+	c.session.Close()
+	c.session = nil
+	c.shard.proxy.metrics.anchored.Dec()
+}

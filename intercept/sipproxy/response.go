@@ -1,0 +1,126 @@
+package sipproxy
+
+import (
+	"github.com/ligate/ligate/intercept/sipproxy/wire"
+	"github.com/ligate/ligate/li/sipevent"
+)
+
+// response takes a response from a known peer (RFC 3261 clause 16.7).
+func (s *shard) response(e event) {
+	m := e.msg
+	v := m.TopVia
+	if !s.proxy.mine(v.Host, v.Port) || !s.keys.ours(v.Branch) {
+		s.proxy.metrics.reject(rejectStray)
+		return
+	}
+	c := s.clients[clientKey(v.Branch, m.Method)]
+	if c == nil {
+		s.stray(e)
+		return
+	}
+	if c.server == nil { // to our own CANCEL
+		if m.Status >= 200 {
+			c.final(m)
+		}
+		return
+	}
+	if m.Status < 200 {
+		s.provisional(e, c)
+		return
+	}
+	s.final(e, c)
+}
+
+func (s *shard) provisional(e event, c *clientTx) {
+	tx, m := c.server, e.msg
+	live := c.state == trying || c.state == proceeding
+	c.provisional(m.Status)
+	if !live && c.state != accepted {
+		return
+	}
+	s.copyReceived(tx.call, e, !tx.fromA, 0)
+	if m.Status > 100 && live {
+		s.up(e, c)
+	}
+}
+
+func (s *shard) final(e event, c *clientTx) {
+	tx, m := c.server, e.msg
+	again := c.state == accepted
+	if !c.final(m) {
+		return
+	}
+	if tx.client != c && m.Status >= 300 {
+		return // a hop that was given up
+	}
+	over := m.Status == 503 && tx.mayFailOver()
+	if over {
+		s.copyReceived(tx.call, e, !tx.fromA, sipevent.Continue)
+		s.tryNext(tx)
+		return
+	}
+	if !again || tx.call.newAnswer(m) {
+		s.copyReceived(tx.call, e, !tx.fromA, 0)
+	}
+	s.up(e, c)
+	s.finished(tx, m)
+}
+
+// up forwards a response upstream.
+func (s *shard) up(e event, c *clientTx) {
+	tx, m := c.server, e.msg
+	var edits wire.Edits
+	m.PopVia(&edits)
+	// A response cannot be refused; media that cannot be anchored goes direct.
+	_ = tx.call.anchor(&edits, m, !tx.fromA, tx.tagOfB(m))
+	tx.respond(m.Status, edits.Apply(m.Raw), c.invite)
+}
+
+// stray forwards a response whose transaction is not known, as after a restart. RFC
+// 6026 clause 8.9 forbids that where anyone could send it; here the branch proves
+// that the proxy forwarded the request, and the way back leads to a peer.
+func (s *shard) stray(e event) {
+	m := e.msg
+	var next wire.ViaValue
+	n := 0
+	for el := range m.Elements(wire.Via) {
+		if n++; n == 2 {
+			next, _ = wire.ParseVia(m.Raw, el)
+			break
+		}
+	}
+	f, to := s.wayBack(next)
+	if to == nil || m.Method == "CANCEL" {
+		s.proxy.metrics.reject(rejectStray)
+		return
+	}
+	var edits wire.Edits
+	m.PopVia(&edits)
+	s.copyStray(e, to)
+	s.proxy.send(f, edits.Apply(m.Raw), failure{})
+}
+
+// wayBack is where a Via says that a request came from, if a peer is there.
+func (s *shard) wayBack(v wire.ViaValue) (flow, *peer) {
+	addr := hostAddr(v.Host)
+	if v.Received != "" {
+		addr = hostAddr(v.Received)
+	}
+	port := v.Port
+	if v.RPort != 0 {
+		port = v.RPort
+	}
+	if !addr.IsValid() {
+		return flow{}, nil
+	}
+	at := withPort(addr, port)
+	network := "udp"
+	if v.Transport == "TCP" {
+		network = "tcp"
+	}
+	sock := s.proxy.socketFor(network, addr)
+	if sock == nil {
+		return flow{}, nil
+	}
+	return flow{sock: sock, remote: at}, s.proxy.peers.bySource(at)
+}

@@ -1,0 +1,138 @@
+package sipproxy
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	"github.com/ligate/ligate/intercept/sipproxy/wire"
+)
+
+// inboxSize is how many messages may wait for one shard.
+const inboxSize = 4096
+
+// event is one message from a peer.
+type event struct {
+	at   time.Time
+	flow flow
+	from *peer
+	msg  *wire.Message
+}
+
+// shard owns everything about its Call-IDs. Only its own goroutine touches the
+// fields below the channels.
+type shard struct {
+	proxy  *Proxy
+	inbox  chan event
+	failed chan string // keys of client transactions whose message could not be sent
+
+	keys     *keyring
+	now      time.Time
+	timers   timerHeap
+	servers  map[string]*serverTx
+	clients  map[string]*clientTx
+	calls    map[leg]*call
+	byCallID map[string][]*call
+	lines    map[lineKey]*sharedLine
+}
+
+func newShard(p *Proxy) *shard {
+	return &shard{
+		proxy: p, inbox: make(chan event, inboxSize), failed: make(chan string, inboxSize), keys: newKeyring(p.cfg.Secret),
+		servers: map[string]*serverTx{}, clients: map[string]*clientTx{}, calls: map[leg]*call{}, byCallID: map[string][]*call{}, lines: map[lineKey]*sharedLine{},
+	}
+}
+
+// run serves until ctx ends, then frees the calls' media.
+func (s *shard) run(ctx context.Context) {
+	wake := time.NewTimer(time.Hour)
+	defer wake.Stop()
+	defer s.closeCalls()
+	for {
+		wake.Reset(s.timers.wait(time.Now()))
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-s.inbox:
+			s.now = e.at
+			s.take(e)
+		case key := <-s.failed:
+			s.now = time.Now()
+			if c := s.clients[key]; c != nil {
+				c.transportFailed()
+			}
+		case <-wake.C:
+		}
+		s.fire(time.Now())
+	}
+}
+
+func (s *shard) take(e event) {
+	if e.msg.IsRequest() {
+		s.request(e)
+		return
+	}
+	s.response(e)
+}
+
+func (s *shard) closeCalls() {
+	for _, c := range s.calls {
+		c.closeMedia()
+	}
+}
+
+// timer is one thing to do later. stop makes it do nothing.
+type timer struct {
+	at time.Time
+	do func() // nil when stopped
+}
+
+func (t *timer) stop() {
+	if t != nil {
+		t.do = nil
+	}
+}
+
+// after arms a timer.
+func (s *shard) after(d time.Duration, do func()) *timer {
+	t := &timer{at: time.Now().Add(d), do: do}
+	heap.Push(&s.timers, t)
+	return t
+}
+
+// fire does what is due.
+func (s *shard) fire(now time.Time) {
+	for len(s.timers) > 0 && !s.timers[0].at.After(now) {
+		t := heap.Pop(&s.timers).(*timer)
+		if do := t.do; do != nil {
+			t.do = nil
+			s.now = now
+			do()
+		}
+	}
+}
+
+// timerHeap orders timers by time.
+type timerHeap []*timer
+
+func (h timerHeap) Len() int           { return len(h) }
+func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h timerHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *timerHeap) Push(x any)        { *h = append(*h, x.(*timer)) }
+
+func (h *timerHeap) Pop() any {
+	old := *h
+	last := len(old) - 1
+	t := old[last]
+	old[last] = nil
+	*h = old[:last]
+	return t
+}
+
+// wait says how long nothing is due.
+func (h timerHeap) wait(now time.Time) time.Duration {
+	if len(h) == 0 {
+		return time.Hour
+	}
+	return max(h[0].at.Sub(now), 0)
+}

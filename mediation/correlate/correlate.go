@@ -1,0 +1,199 @@
+package correlate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/ligate/ligate/bus"
+	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/mediation/evidence"
+	"github.com/ligate/ligate/warrant"
+)
+
+// Config is what a Correlator needs; fields without a default are required.
+type Config struct {
+	Bus    consumer
+	Tasks  taskSource
+	Store  evidenceStore
+	Alarms alarms
+	Log    *slog.Logger
+	LIReg  prometheus.Registerer // LI figures; nil = none
+
+	IRIEvery     time.Duration    // how long signalling is collected; default 500 ms
+	CCEvery      time.Duration    // how long content is collected; default 4 s
+	SegmentBytes int              // payload octets that seal a segment early; default 4 MiB
+	EndGrace     time.Duration    // what still comes after a call's end; default 2 s
+	IdleAfter    time.Duration    // a session of which nothing is heard is closed; default 12 h
+	MaxHeldBytes int64            // bus octets held in memory; default 256 MiB
+	Workers      int              // default 4
+	Now          func() time.Time // default time.Now
+}
+
+// consumer hands out the bus's messages, each until it is acknowledged.
+type consumer interface {
+	Consume(ctx context.Context, handle func(bus.Message)) error
+}
+
+// taskSource knows the Tasks; an unknown one is warrant.ErrNotFound.
+type taskSource interface {
+	TaskInfo(ctx context.Context, xid li.XID) (warrant.TaskInfo, error)
+}
+
+// alarms shows that a person must look, and that it is over.
+type alarms interface {
+	OpenAlarm(ctx context.Context, kind, object string) error
+	CloseAlarm(ctx context.Context, kind, object string) error
+}
+
+// evidenceStore is evidence.Store, or one between it and us that fails.
+type evidenceStore interface {
+	OpenSessions(ctx context.Context) ([]*evidence.Progress, error)
+	Session(ctx context.Context, task warrant.TaskInfo, correlation uint64, at time.Time) (*evidence.Progress, error)
+	Reload(ctx context.Context, p *evidence.Progress) (*evidence.Progress, error)
+	Put(ctx context.Context, p *evidence.Progress, ciphertext []byte) (evidence.Blob, error)
+	Commit(ctx context.Context, p *evidence.Progress, next evidence.Progress, sealed evidence.Sealed) error
+	Close(ctx context.Context, p *evidence.Progress, next evidence.Progress) error
+	Refuse(ctx context.Context, xid li.XID, cause string) error
+}
+
+const (
+	defaultIRIEvery     = 500 * time.Millisecond
+	defaultCCEvery      = 4 * time.Second
+	defaultSegmentBytes = 4 << 20
+	maxSegmentBytes     = 16 << 20
+	defaultEndGrace     = 2 * time.Second
+	defaultIdleAfter    = 12 * time.Hour
+	defaultMaxHeld      = 256 << 20
+	minMaxHeld          = 4 << 20
+	defaultWorkers      = 4
+	queueLength         = 64
+	attemptTimeout      = 15 * time.Second
+	minRetry            = 50 * time.Millisecond
+	maxRetry            = 5 * time.Second
+	logEvery            = 10 * time.Second
+)
+
+// Correlator is mediation's one reader of a bus.
+type Correlator struct {
+	cfg     Config
+	metrics *metrics
+	tasks   *taskCache
+	refusal *refusal
+
+	mu     sync.Mutex           // guards logged, briefly
+	logged map[string]time.Time // when trouble was last logged, by step
+}
+
+// New validates the configuration; Run does the work.
+func New(cfg Config) (*Correlator, error) {
+	if cfg.Bus == nil || cfg.Tasks == nil || cfg.Store == nil || cfg.Alarms == nil || cfg.Log == nil {
+		return nil, errors.New("correlate: Bus, Tasks, Store, Alarms and Log are required")
+	}
+	orDefault(&cfg.IRIEvery, defaultIRIEvery)
+	orDefault(&cfg.CCEvery, defaultCCEvery)
+	orDefault(&cfg.EndGrace, defaultEndGrace)
+	orDefault(&cfg.IdleAfter, defaultIdleAfter)
+	orDefault(&cfg.SegmentBytes, defaultSegmentBytes)
+	orDefault(&cfg.MaxHeldBytes, defaultMaxHeld)
+	orDefault(&cfg.Workers, defaultWorkers)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.IRIEvery < 0 || cfg.CCEvery < 0 || cfg.EndGrace < 0 || cfg.IdleAfter < 0 || cfg.Workers < 0 ||
+		cfg.SegmentBytes < 0 || cfg.SegmentBytes > maxSegmentBytes || cfg.MaxHeldBytes < minMaxHeld {
+		return nil, errors.New("correlate: a time or size is out of bounds")
+	}
+	m, err := newMetrics(cfg.LIReg)
+	if err != nil {
+		return nil, err
+	}
+	return &Correlator{
+		cfg: cfg, metrics: m, logged: map[string]time.Time{}, tasks: newTaskCache(cfg.Tasks, cfg.Now),
+		refusal: &refusal{store: cfg.Store, alarms: cfg.Alarms, log: cfg.Log, metrics: m, now: cfg.Now, last: map[refusalKey]time.Time{}},
+	}, nil
+}
+
+func orDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Run mediates until ctx ends, which is no error; what it holds then comes again
+// from the bus.
+func (c *Correlator) Run(ctx context.Context) error {
+	open, err := c.openSessions(ctx)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	workers := make([]*worker, c.cfg.Workers)
+	desk := &desk{
+		workers: workers, refusal: c.refusal, metrics: c.metrics, room: semaphore.NewWeighted(c.cfg.MaxHeldBytes), limit: c.cfg.MaxHeldBytes,
+		held: map[place]*held{}, high: map[string]uint64{},
+	}
+	for i := range workers {
+		workers[i] = &worker{Correlator: c, desk: desk, in: make(chan part, queueLength), calls: map[call]*entry{}}
+	}
+	c.metrics.open.Set(0)
+	c.metrics.held.Set(0)
+	for _, p := range open {
+		id := call{p.XID, p.Correlation}
+		desk.worker(id).adopt(id, p)
+	}
+	for _, w := range workers {
+		g.Go(func() error { w.run(ctx); return nil })
+	}
+	g.Go(func() error {
+		return c.cfg.Bus.Consume(ctx, func(m bus.Message) { desk.receive(ctx, m) })
+	})
+	return g.Wait()
+}
+
+// openSessions waits for the database: mediation may start before it.
+func (c *Correlator) openSessions(ctx context.Context) ([]*evidence.Progress, error) {
+	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		open, err := c.cfg.Store.OpenSessions(attempt)
+		cancel()
+		if err == nil {
+			return open, nil
+		}
+		c.trouble(ctx, "list_sessions", err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, nil
+		case <-timer.C:
+		}
+	}
+}
+
+// trouble counts a failed attempt that will be made again. Many sessions have the
+// same trouble: a step is logged every ten seconds at most.
+func (c *Correlator) trouble(ctx context.Context, step string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.metrics.retries.Inc()
+	now := c.cfg.Now()
+	c.mu.Lock()
+	recent := now.Sub(c.logged[step]) < logEvery
+	if !recent {
+		c.logged[step] = now
+	}
+	c.mu.Unlock()
+	if recent {
+		return
+	}
+	c.cfg.Log.WarnContext(ctx, "mediation waits and tries again", slog.String("step", step), slog.Any("err", err))
+}
