@@ -3,6 +3,7 @@ package tasking
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"sync"
@@ -28,21 +29,26 @@ type Index struct {
 	clock clock
 	onEnd func(li.XID)
 
-	view atomic.Pointer[view] // what readers see; replaced as a whole
+	seed   maphash.Seed
+	shards [shardCount]atomic.Pointer[shard] // what readers see; a shard is replaced as a whole
 
-	mu      sync.Mutex // guards the fields below and the replacement of view; held for map work only
+	mu      sync.Mutex // guards the fields below and the replacement of shards; held for map work only
 	taps    map[li.XID]*Tap
 	changed chan struct{} // closed and replaced at each change
 }
 
-// view is immutable.
-type view struct {
-	byTarget map[li.Identity][]*Tap
-}
+// shard is the taps on some of the identities. Neither it nor its slices ever change.
+type shard map[li.Identity][]*Tap
+
+// shardCount keeps a change cheap where ten thousand Tasks are active.
+const shardCount = 256
 
 // New makes an empty Index.
 func New(cfg Config) (*Index, error) {
-	x := &Index{clock: clock{wall: cfg.Wall, elapsed: cfg.Elapsed}, onEnd: cfg.OnEnd, taps: map[li.XID]*Tap{}, changed: make(chan struct{})}
+	x := &Index{
+		clock: clock{wall: cfg.Wall, elapsed: cfg.Elapsed}, onEnd: cfg.OnEnd,
+		seed: maphash.MakeSeed(), taps: map[li.XID]*Tap{}, changed: make(chan struct{}),
+	}
 	if x.clock.wall == nil {
 		x.clock.wall = time.Now
 	}
@@ -53,7 +59,9 @@ func New(cfg Config) (*Index, error) {
 	if x.onEnd == nil {
 		x.onEnd = func(li.XID) {}
 	}
-	x.view.Store(&view{})
+	for i := range x.shards {
+		x.shards[i].Store(&shard{})
+	}
 	if cfg.LIReg != nil {
 		err := cfg.LIReg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ligate_tasking_tasks", Help: "Tasks that are active on this gateway.",
@@ -74,11 +82,16 @@ func (x *Index) Activate(task li.Task) error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if old, ok := x.taps[tap.xid]; ok && old.Live() {
+	old, ok := x.taps[tap.xid]
+	if ok && old.Live() {
 		return ErrExists
 	}
+	if ok {
+		x.hide(old)
+	}
 	x.taps[tap.xid] = tap
-	x.publish()
+	x.show(tap)
+	x.tell()
 	return nil
 }
 
@@ -92,7 +105,8 @@ func (x *Index) Deactivate(xid li.XID) error {
 	}
 	tap.dead.Store(true)
 	delete(x.taps, xid)
-	x.publish()
+	x.hide(tap)
+	x.tell()
 	return nil
 }
 
@@ -111,7 +125,7 @@ func (x *Index) Tasks() []li.Task {
 
 // Match returns the taps on an identity. The slice is shared: read it only. A tap
 // in it may have died since; ask Live at each copy.
-func (x *Index) Match(id li.Identity) []*Tap { return x.view.Load().byTarget[id] }
+func (x *Index) Match(id li.Identity) []*Tap { return (*x.shard(id).Load())[id] }
 
 // Changed returns a channel that is closed at the next change.
 func (x *Index) Changed() <-chan struct{} {
@@ -149,12 +163,13 @@ func (x *Index) drop() (time.Duration, <-chan struct{}) {
 		if !tap.Live() {
 			ended = append(ended, xid)
 			delete(x.taps, xid)
+			x.hide(tap)
 			continue
 		}
 		next = min(next, tap.left())
 	}
 	if len(ended) > 0 {
-		x.publish()
+		x.tell()
 	}
 	changed := x.changed
 	x.mu.Unlock()
@@ -164,15 +179,38 @@ func (x *Index) drop() (time.Duration, <-chan struct{}) {
 	return next, changed
 }
 
-// publish gives readers a new view. The caller holds mu.
-func (x *Index) publish() {
-	v := &view{byTarget: make(map[li.Identity][]*Tap, len(x.taps))}
-	for _, tap := range x.taps {
-		for _, id := range tap.task.Signalling().Targets {
-			v.byTarget[id] = append(v.byTarget[id], tap)
-		}
+func (x *Index) shard(id li.Identity) *atomic.Pointer[shard] {
+	return &x.shards[maphash.Comparable(x.seed, id)%shardCount]
+}
+
+// show lets readers find a tap. The caller holds mu.
+func (x *Index) show(tap *Tap) {
+	for _, id := range tap.task.Signalling().Targets {
+		x.replace(id, func(taps []*Tap) []*Tap { return append(slices.Clip(taps), tap) })
 	}
-	x.view.Store(v)
+}
+
+// hide takes a tap out of the readers' sight. The caller holds mu.
+func (x *Index) hide(tap *Tap) {
+	for _, id := range tap.task.Signalling().Targets {
+		x.replace(id, func(taps []*Tap) []*Tap {
+			return slices.DeleteFunc(slices.Clone(taps), func(t *Tap) bool { return t == tap })
+		})
+	}
+}
+
+// replace gives readers a new shard in which id has other taps.
+func (x *Index) replace(id li.Identity, change func([]*Tap) []*Tap) {
+	at := x.shard(id)
+	next := maps.Clone(*at.Load())
+	if next[id] = change(next[id]); len(next[id]) == 0 {
+		delete(next, id)
+	}
+	at.Store(&next)
+}
+
+// tell wakes those who wait for a change. The caller holds mu.
+func (x *Index) tell() {
 	close(x.changed)
 	x.changed = make(chan struct{})
 }

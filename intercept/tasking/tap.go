@@ -1,6 +1,7 @@
 package tasking
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -25,23 +26,41 @@ type clock struct {
 }
 
 func newTap(task li.Task, c clock) (*Tap, error) {
-	iri := task.Signalling()
-	left := iri.Until.Round(0).Sub(c.wall().Round(0))
-	t := &Tap{task: task, xid: iri.XID, until: iri.Until.Round(0), mono: c.elapsed() + left, clock: c}
-	switch task.(type) {
+	t := &Tap{clock: c}
+	var iri li.IRITask
+	switch task := task.(type) {
 	case li.IRITask:
+		iri = task
 	case li.ContentTask:
-		t.grant = &MediaGrant{tap: t}
+		iri, t.grant = task.IRITask, &MediaGrant{tap: t}
 	default:
 		return nil, ErrKind
 	}
-	if len(iri.Targets) == 0 {
+	// A copy that nobody changes, each target once: twice would copy a call twice.
+	iri.Targets = distinct(iri.Targets)
+	if len(iri.Targets) == 0 || slices.ContainsFunc(iri.Targets, li.Identity.IsZero) {
 		return nil, ErrTargets
 	}
+	left := iri.Until.Round(0).Sub(c.wall().Round(0))
 	if left <= 0 {
 		return nil, ErrPast
 	}
+	t.xid, t.until, t.mono = iri.XID, iri.Until.Round(0), c.elapsed()+left
+	t.task = iri
+	if t.grant != nil {
+		t.task = li.ContentTask{IRITask: iri}
+	}
 	return t, nil
+}
+
+func distinct(ids []li.Identity) []li.Identity {
+	var out []li.Identity
+	for _, id := range ids {
+		if !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // XID names the Task.

@@ -18,7 +18,25 @@ type Line struct {
 	tap         *tasking.Tap
 	xid         li.XID
 	correlation uint64
-	x2, x3      atomic.Uint32 // next sequence number
+	x2, x3      counter
+}
+
+// counter numbers the copies of one kind. Numbers are given where copies leave the
+// ring, so that their order is the ring's even where two threads copy at once. A
+// copy that found no room takes its number there too: the next copy carries how
+// many were lost before it.
+type counter struct {
+	lost atomic.Uint32 // copies that found no room; written on the call's path
+	sent uint32        // copies numbered; of Run's goroutine
+	seen uint32        // losses numbered; of Run's goroutine
+}
+
+// next numbers a copy that was taken after lost others were lost.
+func (c *counter) next(lost uint32) uint32 {
+	c.seen = max(c.seen, lost)
+	n := c.sent + c.seen
+	c.sent++
+	return n
 }
 
 // Line opens a line for a call. The correlation must be the same for every message
@@ -36,12 +54,15 @@ func (l *Line) X2(at time.Time, dir x2x3.Direction, src, dst netip.AddrPort, ev 
 	if !l.tap.Live() {
 		return
 	}
-	m := message{line: l, seq: l.x2.Add(1) - 1, dir: dir, at: at, src: src, dst: dst, event: ev, sip: append([]byte(nil), msg...)}
+	m := message{
+		line: l, lost: l.x2.lost.Load(), dir: dir, at: at, src: src, dst: dst, event: ev,
+		sip: append([]byte(nil), msg...),
+	}
 	select {
 	case l.tee.messages <- m:
 		l.tee.wake()
 	default:
-		l.tee.dropped[x2x3.X2].Inc()
+		l.tee.drop(x2x3.X2, &l.x2)
 	}
 }
 
@@ -51,17 +72,16 @@ func (l *Line) X3(g *tasking.MediaGrant, at time.Time, dir x2x3.Direction, src, 
 	if g == nil || g.XID() != l.xid || !g.Live() {
 		return
 	}
-	seq := l.x3.Add(1) - 1
 	if len(payload) > maxMediaBytes {
-		l.tee.dropped[x2x3.X3].Inc()
+		l.tee.drop(x2x3.X3, &l.x3)
 		return
 	}
 	s, pos := l.tee.ring.claim()
 	if s == nil {
-		l.tee.dropped[x2x3.X3].Inc()
+		l.tee.drop(x2x3.X3, &l.x3)
 		return
 	}
-	s.line, s.seq, s.dir, s.at, s.src, s.dst = l, seq, dir, at, src, dst
+	s.line, s.lost, s.dir, s.at, s.src, s.dst = l, l.x3.lost.Load(), dir, at, src, dst
 	s.size = copy(s.data[:], payload)
 	s.publish(pos)
 	l.tee.wake()
@@ -70,7 +90,7 @@ func (l *Line) X3(g *tasking.MediaGrant, at time.Time, dir x2x3.Direction, src, 
 // message is one copied SIP message.
 type message struct {
 	line  *Line
-	seq   uint32
+	lost  uint32 // copies of the line that were lost before this one
 	dir   x2x3.Direction
 	at    time.Time
 	src   netip.AddrPort

@@ -16,7 +16,7 @@ const maxMediaBytes = 1600
 type slot struct {
 	turn atomic.Uint64 // whose turn this slot is, see ring
 	line *Line
-	seq  uint32
+	lost uint32 // copies of the line that were lost before this one
 	dir  x2x3.Direction
 	at   time.Time
 	src  netip.AddrPort
@@ -35,9 +35,10 @@ type ring struct {
 	tail  uint64        // next position to read; the reader's own
 }
 
-// newRing makes a ring of at least n slots.
+// newRing makes a ring of at least n slots. One slot alone could not tell its turns
+// apart.
 func newRing(n int) *ring {
-	size := 1
+	size := 2
 	for size < n {
 		size *= 2
 	}

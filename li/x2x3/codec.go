@@ -189,10 +189,12 @@ func decodeAttributes(p *PDU, b []byte) error {
 			if !ok || addr.Is4() != (kind <= attrDstIPv4) {
 				return ErrAttr
 			}
+			at := &dst
 			if kind == attrSrcIPv4 || kind == attrSrcIPv6 {
-				src = addr
-			} else {
-				dst = addr
+				at = &src
+			}
+			if !at.IsValid() {
+				*at = addr
 			}
 		case attrSrcPort, attrDstPort:
 			if size != 2 {
