@@ -140,7 +140,8 @@ func fault(t *testing.T, f *faulty, dies bool) {
 		}
 		start(t, func(context.Context) error {
 			err := c.Run(ctx)
-			cfg.Store = w.store
+			// Other limits, so that what comes again does not make the same segments.
+			cfg.Store, cfg.SegmentBytes = w.store, 13_000
 			w.mediate(cfg)
 			return err
 		})

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -46,6 +47,16 @@ type part struct {
 
 func (p part) position() evidence.Position {
 	return evidence.Position{Bus: p.msg.place.bus, Kind: p.kind, Seq: p.msg.place.seq}
+}
+
+// latest is when the newest PDU was intercepted.
+func (p part) latest() (at time.Time) {
+	for i := range p.pdus {
+		if p.pdus[i].Time.After(at) {
+			at = p.pdus[i].Time
+		}
+	}
+	return at
 }
 
 // desk splits messages into parts, hands each to the worker of its call, and tells

@@ -46,7 +46,7 @@ func (w *worker) finish(ctx context.Context, e *entry) (step string, err error) 
 func (w *worker) stopped(ctx context.Context, e *entry, now time.Time) (time.Time, error) {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	info, found, err := w.tasks.info(attempt, e.id.xid)
+	info, found, err := w.tasks.info(attempt, e.id.xid, now)
 	switch {
 	case err != nil || !found:
 		return time.Time{}, err

@@ -83,7 +83,7 @@ func (w *worker) conflict(ctx context.Context, s *session, st *stream, b *batch,
 // seal encodes a batch, encrypts it to the agency's keys and puts it into the blob
 // store.
 func (w *worker) seal(ctx context.Context, s *session, b *batch) (step string, err error) {
-	info, found, err := w.tasks.info(ctx, s.progress.XID)
+	info, found, err := w.tasks.info(ctx, s.progress.XID, time.Time{})
 	if err != nil || !found {
 		return "find_task", errors.Join(err, errNoTask(found))
 	}

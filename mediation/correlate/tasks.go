@@ -34,13 +34,14 @@ func newTaskCache(source taskSource, now func() time.Time) *taskCache {
 	return &taskCache{source: source, now: now, known: map[li.XID]knownTask{}}
 }
 
-// info returns a Task; found is false for one that no warrant stands behind.
-func (c *taskCache) info(ctx context.Context, xid li.XID) (info warrant.TaskInfo, found bool, err error) {
+// info returns a Task as it stood no more than stopGrace before the time of
+// interception latest; found is false for one that no warrant stands behind.
+func (c *taskCache) info(ctx context.Context, xid li.XID, latest time.Time) (info warrant.TaskInfo, found bool, err error) {
 	asked := c.now()
 	c.mu.Lock()
 	k, ok := c.known[xid]
 	c.mu.Unlock()
-	if ok && asked.Sub(k.asked) < taskFresh && !asked.Before(k.asked) {
+	if ok && asked.Sub(k.asked) < taskFresh && !asked.Before(k.asked) && !latest.After(k.asked.Add(stopGrace)) {
 		return k.info, k.found, nil
 	}
 	info, err = c.source.TaskInfo(ctx, xid)

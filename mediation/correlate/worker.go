@@ -139,7 +139,7 @@ func (w *worker) takePart(ctx context.Context, e *entry, p part) (step string, e
 	}
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	info, found, err := w.tasks.info(attempt, p.call.xid)
+	info, found, err := w.tasks.info(attempt, p.call.xid, p.latest())
 	if err != nil {
 		return "find_task", err
 	}
