@@ -89,8 +89,14 @@ func (st *story) spawn(t *testing.T) child {
 	}
 }
 
-// order drafts, submits and approves a warrant and waits for its tap.
+// order drafts, submits and approves a warrant over signalling and content and
+// waits for its tap.
 func (st *story) order(t *testing.T, liid string, targets ...string) {
+	t.Helper()
+	st.orderScope(t, liid, "iri+cc", targets...)
+}
+
+func (st *story) orderScope(t *testing.T, liid, scope string, targets ...string) {
 	t.Helper()
 	until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	var typed []string
@@ -106,7 +112,7 @@ func (st *story) order(t *testing.T, liid string, targets ...string) {
 	}
 	out := must(st.as("ann", append([]string{
 		"warrant", "draft", "--liid", liid, "--authority", "Court", "--reference", "1", "--legal-basis", "test",
-		"--agency", st.agencyID, "--scope", "iri+cc", "--until", until,
+		"--agency", st.agencyID, "--scope", scope, "--until", until,
 	}, typed...)...)...)
 	st.warrantID = field(out, "id")
 	must(st.as("ann", "warrant", "submit", st.warrantID)...)
@@ -118,6 +124,12 @@ func (st *story) order(t *testing.T, liid string, targets ...string) {
 
 // metric reads one figure of the LI listener, summed over its labels.
 func (st *story) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	return st.metricKind(t, name, "")
+}
+
+// metricKind reads the figure of one kind.
+func (st *story) metricKind(t *testing.T, name, kind string) float64 {
 	t.Helper()
 	own, err := pki.Load(st.path("people", "li.crt"), st.path("people", "li.key"))
 	if err != nil {
@@ -131,13 +143,15 @@ func (st *story) metric(t *testing.T, name string) float64 {
 	sum, found := 0.0, false
 	for line := range strings.Lines(fetch(t, c, "https://"+st.world.ports.liMetrics+"/metrics/li")) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if base, _, _ := strings.Cut(key, "{"); base == name {
-			v, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum, found = sum+v, true
+		base, labels, _ := strings.Cut(key, "{")
+		if base != name || kind != "" && !strings.Contains(labels, `kind="`+kind+`"`) {
+			continue
 		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, found = sum+v, true
 	}
 	if !found {
 		t.Fatalf("no metric %s", name)
