@@ -22,14 +22,12 @@ type demoCmd struct {
 const demoLimit = 2 * time.Minute
 
 // Run plays the story; without --once it then serves until it is told to stop.
-func (c *demoCmd) Run(ctx context.Context, s streams) (err error) {
+func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	dir := c.Keep
+	var err error
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "ligate-demo-"); err != nil {
 			return fmt.Errorf("make demo folder: %w", err)
-		}
-		if c.Once {
-			defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 		}
 	}
 	// The database's own user must be able to pass through.
@@ -40,8 +38,9 @@ func (c *demoCmd) Run(ctx context.Context, s streams) (err error) {
 	limited, cancel := context.WithTimeoutCause(ctx, demoLimit, errors.New("the demo took too long"))
 	defer cancel()
 	stop, err := st.play(limited, ctx)
+	fmt.Fprintf(s.out, "\nEverything of this run is kept in %s (operator/, agency/, people/): delete it when you have seen it.\n", dir)
 	if err == nil && !c.Once {
-		fmt.Fprintf(s.out, "\nThe API serves at %s until you press Ctrl-C. Certificates and keys: %s\n", st.api, dir)
+		fmt.Fprintf(s.out, "\nThe API serves at %s until you press Ctrl-C.\n", st.api)
 		<-ctx.Done()
 	}
 	return errors.Join(err, stop())
