@@ -219,7 +219,6 @@ func TestPullResumes(t *testing.T) {
 	if !strings.HasPrefix(last, "2 bytes=") || last == "2 bytes=0-" {
 		t.Errorf("the second attempt asked for %q, want the rest only", last)
 	}
-
 }
 
 func TestPullRefusesDamage(t *testing.T) {
