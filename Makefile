@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 LINT := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
-BENCH ?= .
+SECONDS_EACH ?= 5
 TESTFLAGS ?=
 
 .PHONY: help build demo test lint fmt verify bench fuzz vuln
@@ -33,8 +33,10 @@ fmt: ## format all Go code
 verify: fmt ## format, then no difference may remain
 	git diff --exit-code
 
-bench: ## the benchmarks of the packages
-	$(GO) test -run '^$$' -bench $(BENCH) -benchmem ./...
+bench: ## measure this machine, as ratios within one run
+	@scripts/install-deps demo
+	@$(MAKE) --no-print-directory build
+	@for part in relay tee sip mediation store; do bin/ligate bench $$part --seconds $(SECONDS_EACH) || exit 1; done
 
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz

@@ -39,6 +39,7 @@ type cli struct {
 	Person  personCmd  `cmd:"" help:"Make a person's key and certificate."`
 	Warrant warrantCmd `cmd:"" help:"Manage warrants through the API (compliance officer)."`
 	Agency  agencyCmd  `cmd:"" help:"The agency's side: keys, fetch, open."`
+	Bench   benchCmd   `cmd:"" help:"Measure this machine: relay, tee, SIP, mediation, sealing."`
 	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log (auditor)."`
 }
 

@@ -1,0 +1,163 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// loadSIP keeps o.Calls calls in the air: INVITE, 180, 200, ACK, BYE, 200.
+func loadSIP(o order, dec *json.Decoder, enc *json.Encoder) error {
+	uac, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(accessHost+":0")))
+	if err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	uas, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(trunkHost+":0")))
+	if err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	for _, c := range []*net.UDPConn{uac, uas} {
+		_, _ = c.SetReadBuffer(4<<20), c.SetWriteBuffer(4<<20) // the defaults serve too
+	}
+	if err := enc.Encode(addresses{Access: []string{uac.LocalAddr().String()}, Trunk: []string{uas.LocalAddr().String()}}); err != nil {
+		return err
+	}
+	var proxy addresses
+	if err := dec.Decode(&proxy); err != nil {
+		return fmt.Errorf("read proxy: %w", err)
+	}
+	go answer(uas)
+	c := caller{conn: uac, proxy: netip.MustParseAddrPort(proxy.Access[0]), own: uac.LocalAddr().String(), last: map[string]time.Time{}}
+	return enc.Encode(c.run(o.Calls, o.Seconds))
+}
+
+// answer plays the PSTN gateway.
+func answer(conn *net.UDPConn) {
+	buf := make([]byte, 64<<10)
+	own := conn.LocalAddr().String()
+	body := "v=0\r\no=- 1 1 IN IP4 " + trunkHost + "\r\ns=-\r\nc=IN IP4 " + trunkHost + "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return
+		}
+		msg := string(buf[:n])
+		method, _, _ := strings.Cut(msg, " ")
+		if method != "INVITE" && method != "BYE" {
+			continue
+		}
+		head := headers(msg, "Via", "Record-Route", "From", "Call-ID", "CSeq") + strings.TrimSuffix(headers(msg, "To"), "\r\n")
+		if method == "BYE" {
+			_, _ = conn.WriteToUDPAddrPort([]byte("SIP/2.0 200 OK\r\n"+head+"\r\nContent-Length: 0\r\n\r\n"), from)
+			continue
+		}
+		head += ";tag=uas\r\nContact: <sip:" + own + ">\r\n"
+		_, _ = conn.WriteToUDPAddrPort([]byte("SIP/2.0 180 Ringing\r\n"+head+"Content-Length: 0\r\n\r\n"), from)
+		_, _ = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "SIP/2.0 200 OK\r\n%sContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body), from)
+	}
+}
+
+// headers returns the named header lines of a message, in its order.
+func headers(msg string, names ...string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(msg, "\r\n") {
+		if line == "" {
+			break
+		}
+		name, _, _ := strings.Cut(line, ":")
+		for _, n := range names {
+			if strings.EqualFold(name, n) {
+				b.WriteString(line + "\r\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+// caller plays the subscribers.
+type caller struct {
+	conn  *net.UDPConn
+	proxy netip.AddrPort
+	own   string
+	next  int
+	last  map[string]time.Time // calls in the air, by Call-ID: when something last happened
+	d     done
+}
+
+// giveUp is when a call counts as failed: nothing is sent again by this load.
+const giveUp = 2 * time.Second
+
+func (c *caller) run(window int, d time.Duration) done {
+	start := time.Now()
+	for range window {
+		c.invite()
+	}
+	buf := make([]byte, 64<<10)
+	for time.Since(start) < d {
+		_ = c.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		n, err := c.conn.Read(buf)
+		if err != nil {
+			c.expire()
+			continue
+		}
+		c.response(string(buf[:n]))
+	}
+	c.d.Took = time.Since(start)
+	return c.d
+}
+
+func (c *caller) send(s string) { _, _ = c.conn.WriteToUDPAddrPort([]byte(s), c.proxy) }
+
+func (c *caller) invite() {
+	c.next++
+	id := fmt.Sprintf("bench-%d-%d", c.next, time.Now().UnixNano())
+	c.last[id] = time.Now()
+	body := "v=0\r\no=- 1 1 IN IP4 " + accessHost + "\r\ns=-\r\nc=IN IP4 " + accessHost + "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
+	c.send(fmt.Sprintf("INVITE sip:+4989123456@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKi%s\r\nMax-Forwards: 70\r\n"+
+		"From: <sip:+4930555001@x>;tag=uac\r\nTo: <sip:+4989123456@x>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nContact: <sip:%s>\r\n"+
+		"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", c.proxy, c.own, id, id, c.own, len(body), body))
+	c.d.Sent++
+}
+
+func (c *caller) response(msg string) {
+	id := strings.TrimSpace(strings.TrimPrefix(headers(msg, "Call-ID"), "Call-ID:"))
+	if _, known := c.last[id]; !known || !strings.HasPrefix(msg, "SIP/2.0 200") {
+		if known && !strings.HasPrefix(msg, "SIP/2.0 1") {
+			c.end(id, false)
+		}
+		return
+	}
+	if strings.Contains(headers(msg, "CSeq"), "BYE") {
+		c.end(id, true)
+		return
+	}
+	c.last[id] = time.Now()
+	route := strings.ReplaceAll(headers(msg, "Record-Route"), "Record-Route", "Route")
+	contact := strings.Trim(strings.TrimSpace(strings.TrimPrefix(headers(msg, "Contact"), "Contact:")), "<>")
+	rest := headers(msg, "From", "To", "Call-ID") + route
+	c.send(fmt.Sprintf("ACK %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKa%s\r\nMax-Forwards: 70\r\n%sCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n", contact, c.own, id, rest))
+	c.send(fmt.Sprintf("BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKb%s\r\nMax-Forwards: 70\r\n%sCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n", contact, c.own, id, rest))
+}
+
+// end counts a call and begins the next.
+func (c *caller) end(id string, ok bool) {
+	delete(c.last, id)
+	if ok {
+		c.d.Calls++
+	} else {
+		c.d.Failed++
+	}
+	c.invite()
+}
+
+// expire gives up on calls of which nothing was heard.
+func (c *caller) expire() {
+	for id, at := range c.last {
+		if time.Since(at) > giveUp {
+			c.end(id, false)
+		}
+	}
+}
