@@ -23,6 +23,8 @@ demo: ## install what is missing, then play the whole path once on loopback
 test: ## install what is missing, then run all tests with the race detector
 	@scripts/install-deps test
 	$(GO) test -race -timeout 15m $(TESTFLAGS) ./...
+	@$(MAKE) --no-print-directory build
+	@scripts/first-five-minutes >/dev/null
 
 lint: ## vet, staticcheck, formatting and the import directions
 	scripts/lint

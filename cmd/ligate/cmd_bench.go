@@ -23,7 +23,7 @@ import (
 type benchCmd struct {
 	Relay     benchRelayCmd     `cmd:"" help:"Packets a second and processor time a packet of the media relay."`
 	Tee       benchTeeCmd       `cmd:"" help:"The same with 0 %, 10 % and 100 % of the calls tapped, in turn."`
-	Sip       benchSIPCmd       `cmd:"" help:"Calls a second through the SIP proxy."`
+	SIP       benchSIPCmd       `cmd:"" name:"sip" help:"Calls a second through the SIP proxy."`
 	Mediation benchMediationCmd `cmd:"" help:"Packets a second through mediation; approval to tap."`
 	Store     benchStoreCmd     `cmd:"" help:"Throughput of sealing."`
 	Load      benchLoadCmd      `cmd:"" hidden:"" help:"The load process of the measurements."`
@@ -36,7 +36,7 @@ type benchFlags struct {
 
 func (f benchFlags) config() bench.Config {
 	return bench.Config{
-		LoadArgs: []string{"bench", "load"}, Seconds: time.Duration(f.Seconds) * time.Second,
+		LoadArgs: []string{"bench", "load"}, Length: time.Duration(f.Seconds) * time.Second,
 		Relay: func(r *media.Relay) sipproxy.Relay { return relayAdapter{r} },
 	}
 }

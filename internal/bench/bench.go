@@ -21,7 +21,7 @@ import (
 // Config is what a measurement needs; all fields are required.
 type Config struct {
 	LoadArgs []string      // the arguments that make this binary run Load
-	Seconds  time.Duration // how long the load runs
+	Length   time.Duration // how long the load runs
 	Relay    func(*media.Relay) sipproxy.Relay
 }
 
@@ -127,7 +127,7 @@ func Relay(ctx context.Context, cfg Config, calls, tapped int) (RelayResult, err
 }
 
 func (g *gateway) measureRelay(cfg Config, calls, tapped int) (RelayResult, error) {
-	c, err := startLoad(cfg.LoadArgs, order{Kind: "rtp", Calls: calls, Seconds: cfg.Seconds})
+	c, err := startLoad(cfg.LoadArgs, order{Kind: "rtp", Calls: calls, Length: cfg.Length})
 	if err != nil {
 		return RelayResult{}, err
 	}
@@ -199,7 +199,7 @@ func (g *gateway) measureSIP(ctx context.Context, cfg Config, window int, tapped
 			return SIPResult{}, err
 		}
 	}
-	c, err := startLoad(cfg.LoadArgs, order{Kind: "sip", Calls: window, Seconds: cfg.Seconds})
+	c, err := startLoad(cfg.LoadArgs, order{Kind: "sip", Calls: window, Length: cfg.Length})
 	if err != nil {
 		return SIPResult{}, err
 	}

@@ -22,10 +22,10 @@ const (
 
 // order is what the parent asks of the load process; one JSON object.
 type order struct {
-	Kind    string        `json:"kind"` // "rtp" or "sip"
-	Calls   int           `json:"calls"`
-	Seconds time.Duration `json:"seconds"`
-	Proxy   string        `json:"proxy,omitempty"` // of SIP
+	Kind   string        `json:"kind"` // "rtp" or "sip"
+	Calls  int           `json:"calls"`
+	Length time.Duration `json:"length"`
+	Proxy  string        `json:"proxy,omitempty"` // of SIP
 }
 
 // addresses are the load's sockets, and then the relay's anchors for them.
@@ -135,7 +135,7 @@ func loadRTP(o order, dec *json.Decoder, enc *json.Encoder) error {
 	for i := range o.Calls {
 		to[2*i], to[2*i+1] = netip.MustParseAddrPort(anchors.Access[i]), netip.MustParseAddrPort(anchors.Trunk[i])
 	}
-	return enc.Encode(blast(conns, to, o.Seconds))
+	return enc.Encode(blast(conns, to, o.Length))
 }
 
 func blast(conns []*net.UDPConn, to []netip.AddrPort, d time.Duration) done {

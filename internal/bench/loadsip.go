@@ -31,7 +31,7 @@ func loadSIP(o order, dec *json.Decoder, enc *json.Encoder) error {
 	}
 	go answer(uas)
 	c := caller{conn: uac, proxy: netip.MustParseAddrPort(proxy.Access[0]), own: uac.LocalAddr().String(), last: map[string]time.Time{}}
-	return enc.Encode(c.run(o.Calls, o.Seconds))
+	return enc.Encode(c.run(o.Calls, o.Length))
 }
 
 // answer plays the PSTN gateway.
