@@ -11,10 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"filippo.io/age"
-
 	"github.com/ligate/ligate/intercept/media"
 	"github.com/ligate/ligate/intercept/sipproxy"
+	"github.com/ligate/ligate/internal/agency"
 	"github.com/ligate/ligate/internal/bench"
 	"github.com/ligate/ligate/mediation/correlate"
 	"github.com/ligate/ligate/mediation/evidence"
@@ -132,11 +131,7 @@ type mediationResult struct {
 // Run measures correlation with sealing, and how long an approval takes to become
 // a tap that the gateway confirmed, as the API shows it.
 func (c *benchMediationCmd) Run(ctx context.Context, s streams) error {
-	key, err := age.GenerateX25519Identity()
-	if err != nil {
-		return fmt.Errorf("make key: %w", err)
-	}
-	perSecond, err := correlate.Bench(ctx, key.Recipient().String(), 100, 500_000*c.Seconds)
+	perSecond, err := mediate(ctx, 500_000*c.Seconds)
 	if err != nil {
 		return err
 	}
@@ -150,6 +145,20 @@ func (c *benchMediationCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(w, "mediation  %.0f packets/s correlated and sealed\n", r.PacketsPerS)
 		fmt.Fprintf(w, "approval   to confirmed tap: median %.0f ms, worst %.0f ms of %d\n", r.ApproveMedian, r.ApproveWorst, r.Approvals)
 	})
+}
+
+// mediate correlates and seals n packets for a fresh key.
+func mediate(ctx context.Context, n int) (perSecond float64, err error) {
+	dir, err := os.MkdirTemp("", "ligate-bench-")
+	if err != nil {
+		return 0, fmt.Errorf("make folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	keys, err := agency.Keygen(dir, "bench", false)
+	if err != nil {
+		return 0, err
+	}
+	return correlate.Bench(ctx, keys.Recipient, 100, n)
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
