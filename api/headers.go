@@ -21,6 +21,19 @@ func headers(next http.Handler) http.Handler {
 	})
 }
 
+// noRoute answers what no operation stands behind.
+func noRoute(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		send(w, problem.New(status, problem.NotFound, "no such operation: see /openapi.json"))
+	}
+}
+
+func send(w http.ResponseWriter, p *problem.Problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client went away: nothing left to tell
+}
+
 // recoverer answers a panic with 500 and logs that it happened, without the
 // panic's text: it may quote what the request held.
 func recoverer(log *slog.Logger) func(http.Handler) http.Handler {
@@ -33,10 +46,7 @@ func recoverer(log *slog.Logger) func(http.Handler) http.Handler {
 					panic(v)
 				default:
 					log.ErrorContext(r.Context(), "request handler panicked")
-					p := problem.New(http.StatusInternalServerError, problem.Internal, "")
-					w.Header().Set("Content-Type", p.ContentType(""))
-					w.WriteHeader(p.Status)
-					_ = json.NewEncoder(w).Encode(p) // the client went away: nothing left to tell
+					send(w, problem.New(http.StatusInternalServerError, problem.Internal, ""))
 				}
 			}()
 			next.ServeHTTP(w, r)

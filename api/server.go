@@ -3,7 +3,6 @@ package api
 import (
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -26,15 +25,14 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-const (
-	maxBodyBytes   = 1 << 20
-	requestTimeout = 60 * time.Second
-)
+const maxBodyBytes = 1 << 20
 
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {
 	router := chi.NewRouter()
 	router.Use(headers, recoverer(cfg.Log), middleware.RequestSize(maxBodyBytes))
+	router.NotFound(noRoute(http.StatusNotFound))
+	router.MethodNotAllowed(noRoute(http.StatusMethodNotAllowed))
 	settings := huma.DefaultConfig("ligate", cfg.Version)
 	settings.DocsPath = "" // the docs page would load scripts from outside
 	settings.SchemasPath = ""

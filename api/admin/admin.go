@@ -94,6 +94,7 @@ func (h *handlers) registerOperations(api huma.API) {
 			out.Body.Items = h.cfg.Gateways()
 			return out, nil
 		})
+	huma.Register(api, op(http.MethodPost, "/alarms/{id}/close", "close-alarm", "Close an alarm, saying what was found and done"), h.settle)
 	type alarms struct {
 		Body struct {
 			Items []alarmView `json:"items"`
@@ -119,6 +120,21 @@ func (h *handlers) registerOperations(api huma.API) {
 			}
 			return out, nil
 		})
+}
+
+type settleInput struct {
+	ID   int64 `path:"id"`
+	Body struct {
+		Reason string `json:"reason" minLength:"1" maxLength:"2000" doc:"what was found and done; never a target"`
+	}
+}
+
+func (h *handlers) settle(ctx context.Context, in *settleInput) (*struct{}, error) {
+	by, err := staff(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nil, problem.From(h.cfg.Store.SettleAlarm(ctx, by, in.ID, in.Body.Reason))
 }
 
 type alarmView struct {

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -205,6 +206,27 @@ func (s *Store) alarm(ctx context.Context, action, kind, object, sql string) err
 			return nil
 		}
 		e := audit.Entry{Actor: "ligate", Role: "system", Action: action, Object: object, Result: "done", Detail: map[string]string{"kind": kind}}
+		_, err = s.audit.Append(ctx, tx, e)
+		return err
+	})
+}
+
+// SettleAlarm closes an open alarm because a person looked at it and says what was
+// done.
+func (s *Store) SettleAlarm(ctx context.Context, by warrant.Actor, id int64, reason string) error {
+	e := entry(by, "alarm.settle", "", "alarm "+strconv.FormatInt(id, 10))
+	e.Reason = reason[:min(len(reason), 2000)]
+	if !by.Confirmed || by.Role != warrant.Drafter && by.Role != warrant.Approver {
+		return s.refused(ctx, e, warrant.ErrForbidden)
+	}
+	if reason == "" {
+		return s.refused(ctx, e, &warrant.RuleError{Rule: warrant.RuleReason, Reason: "reason: say what was found and done"})
+	}
+	return s.inTx(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, "update alarm set closed_at = $2 where id = $1 and closed_at is null returning kind || ' ' || object", id, s.clock()).Scan(&e.Object)
+		if err != nil {
+			return notFound(interpret(err))
+		}
 		_, err = s.audit.Append(ctx, tx, e)
 		return err
 	})
