@@ -18,8 +18,20 @@ type databaseFlag struct {
 
 type migrateUpCmd struct{ databaseFlag }
 
+// check refuses what is no address of Postgres, without quoting it: it may hold a
+// password.
+func (f databaseFlag) check() error {
+	if !validPostgresURL(f.Database) {
+		return usagef("--database: want postgres://USER@HOST/DATABASE")
+	}
+	return nil
+}
+
 // Run applies the migrations.
 func (c *migrateUpCmd) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if err := migrations.Up(ctx, c.Database); err != nil {
 		return err
 	}
@@ -31,6 +43,9 @@ type migrateStatusCmd struct{ databaseFlag }
 
 // Run lists the migrations.
 func (c *migrateStatusCmd) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	all, err := migrations.Status(ctx, c.Database)
 	if err != nil {
 		return err
