@@ -1,8 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
 	_ "embed"
 	"fmt"
+	"os"
+
+	"github.com/ligate/ligate/internal/pki"
 )
 
 //go:embed example.yaml
@@ -11,6 +15,8 @@ var exampleConfig string
 type configCmd struct {
 	Check   configCheckCmd   `cmd:"" help:"Validate a file; every fault is printed with its line."`
 	Example configExampleCmd `cmd:"" help:"Print an example that passes the check."`
+
+	Certificates configCertificatesCmd `cmd:"" help:"Print the fingerprints that roles in other processes pin; makes the keys if they are not there."`
 }
 
 type configCheckCmd struct {
@@ -37,4 +43,42 @@ type configExampleCmd struct{}
 func (c *configExampleCmd) Run(s streams) error {
 	_, err := fmt.Fprint(s.out, exampleConfig)
 	return err
+}
+
+type configCertificatesCmd struct {
+	File string `arg:"" type:"existingfile"`
+}
+
+// Run prints one line a certificate. It does not check the file: certificates are
+// needed to complete it.
+func (c *configCertificatesCmd) Run(s streams) error {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("read config: %w", err)
+	}
+	cfg, d := decodeConfig(text)
+	if len(d.faults) > 0 {
+		return &configError{File: c.File, Faults: d.faults}
+	}
+	if cfg.DataDir == "" {
+		return usagef("data_dir: required: the folder for all state")
+	}
+	cfg.setDefaults()
+	for _, cert := range []struct {
+		name, use string
+		load      func() (tls.Certificate, error)
+	}{
+		{"api", "--server of people and agencies", func() (tls.Certificate, error) { return cfg.secrets().api(cfg.Admin.Names) }},
+		{"x1-admf", "gateway.x1.certificate", cfg.secrets().admf},
+		{"x1-ne", "admin.gateways[].certificate", func() (tls.Certificate, error) { return cfg.secrets().ne(cfg.Gateway.ID) }},
+		{"bus", "mediation.sources[].certificate", cfg.secrets().busServer},
+		{"mdf", "bus.mediation_certificate", cfg.secrets().mdf},
+	} {
+		pair, err := cert.load()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(s.out, "%-8s %s  %s\n", cert.name, pki.Fingerprint(pair.Certificate[0]), cert.use)
+	}
+	return nil
 }

@@ -53,6 +53,9 @@ type liMetricsConfig struct {
 type busConfig struct {
 	MaxBytes   int64 `yaml:"max_bytes"`   // default 8 GiB
 	SyncAlways bool  `yaml:"sync_always"` // fsync before each acknowledgement
+
+	Listen               string `yaml:"listen"`                // for a mediation in another process; empty = none
+	MediationCertificate string `yaml:"mediation_certificate"` // its fingerprint; required with listen
 }
 
 type gatewayConfig struct {
@@ -104,6 +107,13 @@ type peerConfig struct {
 type mediationConfig struct {
 	SegmentEvery duration `yaml:"segment_every"` // default 4s
 	Store        string   `yaml:"store"`         // a folder or a bucket URL; default data_dir/evidence
+
+	Sources []sourceConfig `yaml:"sources"` // buses of gateways in other processes
+}
+
+type sourceConfig struct {
+	Addr        string `yaml:"addr"`        // the gateway's bus.listen
+	Certificate string `yaml:"certificate"` // fingerprint of the gateway's bus certificate
 }
 
 type adminConfig struct {

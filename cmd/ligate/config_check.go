@@ -85,12 +85,29 @@ func (c checker) check(cfg *config, roles []role) {
 	if slices.Contains(roles, roleGateway) {
 		c.checkGateway(cfg)
 	}
+	c.checkSplit(cfg, roles)
 	if slices.Contains(roles, roleMediation) {
 		every := time.Duration(cfg.Mediation.SegmentEvery)
 		c.want(every >= 100*time.Millisecond && every <= time.Minute, "mediation.segment_every", "want 100ms to 1m")
 	}
 	if slices.Contains(roles, roleAdmin) {
 		c.checkAdmin(cfg)
+	}
+}
+
+// checkSplit looks at what roles in different processes must know of each other.
+func (c checker) checkSplit(cfg *config, roles []role) {
+	gateway, mediation, admin := slices.Contains(roles, roleGateway), slices.Contains(roles, roleMediation), slices.Contains(roles, roleAdmin)
+	c.checkListen(cfg.Bus.Listen, "bus.listen", gateway && !mediation)
+	c.want(cfg.Bus.Listen == "" || validFingerprint(cfg.Bus.MediationCertificate), "bus.mediation_certificate",
+		"required with listen: the SHA-256 of the mediation's certificate (ligate config certificates)")
+	c.want(!gateway || admin || cfg.Gateway.X1.Certificate != "", "gateway.x1.certificate",
+		"required where the ADMF runs elsewhere: the SHA-256 of its certificate (ligate config certificates)")
+	c.want(!mediation || gateway || len(cfg.Mediation.Sources) > 0, "mediation.sources", "required where no gateway runs in this process")
+	for i, s := range cfg.Mediation.Sources {
+		path := fmt.Sprintf("mediation.sources[%d]", i)
+		c.checkListen(s.Addr, path+".addr", true)
+		c.want(validFingerprint(s.Certificate), path+".certificate", "want the SHA-256 of the gateway's bus certificate: 64 lower-case hexadecimal digits")
 	}
 }
 

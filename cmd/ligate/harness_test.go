@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,7 +58,14 @@ type child struct {
 // spawn starts ligate run and waits until it is ready.
 func (st *story) spawn(t *testing.T) child {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "run", "--config", st.path("operator", "ligate.yaml"))
+	return st.spawnRole(t, filepath.Join("operator", "ligate.yaml"), "all", st.world.ports.metrics)
+}
+
+// spawnRole starts ligate run with some roles and waits until metrics says that it
+// is ready.
+func (st *story) spawnRole(t *testing.T, file, roles, metrics string) child {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "run", "--config", st.path(file), "--role", roles)
 	cmd.Env = append(os.Environ(), asLigate+"=1")
 	c := child{cmd, &bytes.Buffer{}}
 	cmd.Stderr = c.err
@@ -76,7 +84,7 @@ func (st *story) spawn(t *testing.T) child {
 	}
 	st.api, st.server = "https://"+st.world.ports.api, pki.Fingerprint(cert.Certificate[0])
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		resp, err := http.Get("http://" + st.world.ports.metrics + "/readyz")
+		resp, err := http.Get("http://" + metrics + "/readyz")
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {

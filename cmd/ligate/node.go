@@ -29,7 +29,7 @@ type node struct {
 	up    chan struct{} // closed once every role serves
 
 	db   *database // nil without mediation and admin
-	bus  *bus.Bus  // nil without gateway and mediation
+	bus  *bus.Bus  // nil without gateway
 	runs []part
 
 	store   *evidence.Store // opened once
@@ -81,7 +81,7 @@ func (n *node) build() error {
 		wanted bool
 		build  func() error
 	}{
-		{n.has(roleGateway) || n.has(roleMediation), n.buildBus},
+		{n.has(roleGateway), n.buildBus},
 		{n.has(roleGateway), n.buildGateway},
 		{n.has(roleMediation), n.buildMediation},
 		{n.has(roleAdmin), n.buildAdmin},

@@ -23,11 +23,18 @@ func (n *node) buildBus() error {
 	if err != nil {
 		return err
 	}
-	n.bus, err = bus.New(bus.Config{
+	cfg := bus.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "bus"), Key: key, Log: logging.Foreign(n.log, "nats"),
-		MaxBytes: n.cfg.Bus.MaxBytes, SyncAlways: n.cfg.Bus.SyncAlways,
-	})
-	if err != nil {
+		MaxBytes: n.cfg.Bus.MaxBytes, SyncAlways: n.cfg.Bus.SyncAlways, Listen: n.cfg.Bus.Listen,
+	}
+	if cfg.Listen != "" {
+		own, err := n.cfg.secrets().busServer()
+		if err != nil {
+			return err
+		}
+		cfg.TLS = pki.Server(own, n.cfg.Bus.MediationCertificate)
+	}
+	if n.bus, err = bus.New(cfg); err != nil {
 		return err
 	}
 	n.add(part{name: "bus", run: n.bus.Run, ready: n.bus.Ready(), late: true})

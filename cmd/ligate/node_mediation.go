@@ -7,28 +7,61 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"gocloud.dev/blob"
 
+	"github.com/ligate/ligate/bus"
+	"github.com/ligate/ligate/internal/logging"
+	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/mediation/correlate"
 	"github.com/ligate/ligate/mediation/evidence"
 )
 
-// buildMediation makes the MDF.
+// consumer is a bus that mediation reads, of this process or of a gateway elsewhere.
+type consumer interface {
+	Consume(ctx context.Context, handle func(bus.Message)) error
+	Ready() <-chan struct{}
+}
+
+// buildMediation makes the MDF: one correlator a bus.
 func (n *node) buildMediation() error {
+	if n.bus != nil {
+		if err := n.addCorrelator("own", n.bus); err != nil {
+			return err
+		}
+	}
+	for _, s := range n.cfg.Mediation.Sources {
+		own, err := n.cfg.secrets().mdf()
+		if err != nil {
+			return err
+		}
+		remote, err := bus.Dial(bus.RemoteConfig{Addr: s.Addr, TLS: pki.Client(own, s.Certificate), Log: logging.Foreign(n.log, "nats")})
+		if err != nil {
+			return err
+		}
+		n.add(part{name: "bus " + s.Addr, run: remote.Run, late: true})
+		if err := n.addCorrelator(s.Addr, remote); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *node) addCorrelator(source string, from consumer) error {
 	store, err := n.openEvidence()
 	if err != nil {
 		return err
 	}
 	correlator, err := correlate.New(correlate.Config{
-		Bus: n.bus, Tasks: n.db.warrants, Store: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
-		CCEvery: time.Duration(n.cfg.Mediation.SegmentEvery),
+		Bus: from, Tasks: n.db.warrants, Store: store, Alarms: n.db.warrants, Log: n.log,
+		LIReg: prometheus.WrapRegistererWith(prometheus.Labels{"source": source}, n.li), CCEvery: time.Duration(n.cfg.Mediation.SegmentEvery),
 	})
 	if err != nil {
 		return err
 	}
-	n.add(part{name: "mediation", run: func(ctx context.Context) error {
+	n.add(part{name: "mediation of " + source, run: func(ctx context.Context) error {
 		select {
-		case <-n.bus.Ready():
+		case <-from.Ready():
 			return correlator.Run(ctx)
 		case <-ctx.Done():
 			return nil

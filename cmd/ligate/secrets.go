@@ -48,6 +48,16 @@ func (s secrets) ne(id string) (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "x1-ne", pki.Spec{CommonName: "ligate gateway " + id, URI: x1.NEBinding(id)})
 }
 
+// busServer is the certificate of a gateway's bus towards a mediation elsewhere.
+func (s secrets) busServer() (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "bus-server", pki.Spec{CommonName: "ligate bus"})
+}
+
+// mdf is the mediation's certificate towards gateways elsewhere.
+func (s secrets) mdf() (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "mdf", pki.Spec{CommonName: "ligate MDF"})
+}
+
 // liMetrics is the certificate of the LI figures' listener.
 func (s secrets) liMetrics(names []string) (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "li-metrics", pki.Spec{CommonName: "ligate LI metrics", Names: names})
