@@ -106,7 +106,7 @@ type peerConfig struct {
 
 type mediationConfig struct {
 	SegmentEvery duration `yaml:"segment_every"` // default 4s
-	Store        string   `yaml:"store"`         // a folder or a bucket URL; default data_dir/evidence
+	Store        string   `yaml:"store"`         // folder of sealed segments; default data_dir/evidence
 
 	Sources []sourceConfig `yaml:"sources"` // buses of gateways in other processes
 }

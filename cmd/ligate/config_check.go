@@ -88,6 +88,7 @@ func (c checker) check(cfg *config, roles []role) {
 	c.checkSplit(cfg, roles)
 	if slices.Contains(roles, roleMediation) {
 		every := time.Duration(cfg.Mediation.SegmentEvery)
+		c.want(!strings.Contains(cfg.Mediation.Store, "://"), "mediation.store", "want a folder: buckets are not served by this version")
 		c.want(every >= 100*time.Millisecond && every <= time.Minute, "mediation.segment_every", "want 100ms to 1m")
 	}
 	if slices.Contains(roles, roleAdmin) {

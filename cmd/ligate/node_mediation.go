@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"gocloud.dev/blob"
 
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/internal/logging"
@@ -70,35 +67,20 @@ func (n *node) addCorrelator(source string, from consumer) error {
 	return nil
 }
 
-// openEvidence opens the store of sealed segments once: a folder, or a bucket by
-// its URL.
+// openEvidence opens the folder of sealed segments once.
 func (n *node) openEvidence() (*evidence.Store, error) {
 	if n.store != nil {
 		return n.store, nil
 	}
-	cfg := evidence.Config{Pool: n.db.pool, Audit: n.db.log}
-	where := n.cfg.Mediation.Store
-	if where == "" {
-		where = filepath.Join(n.cfg.DataDir, "evidence")
+	dir := n.cfg.Mediation.Store
+	if dir == "" {
+		dir = filepath.Join(n.cfg.DataDir, "evidence")
 	}
-	if strings.Contains(where, "://") {
-		bucket, err := blob.OpenBucket(context.Background(), where)
-		if err != nil {
-			return nil, fmt.Errorf("open evidence bucket: %w", err)
-		}
-		cfg.Bucket = bucket
-	} else {
-		folder, err := evidence.OpenFolder(where)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Bucket, cfg.Flush = folder.Bucket, folder.Flush
-	}
-	store, err := evidence.New(cfg)
+	folder, err := evidence.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	n.store = store
-	n.closers = append(n.closers, cfg.Bucket.Close)
-	return store, nil
+	n.closers = append(n.closers, folder.Close)
+	n.store, err = evidence.New(evidence.Config{Pool: n.db.pool, Audit: n.db.log, Bucket: folder.Bucket, Flush: folder.Flush})
+	return n.store, err
 }
