@@ -167,6 +167,22 @@ func (st *story) metricKind(t *testing.T, name, kind string) float64 {
 	return sum
 }
 
+// opsMetric reads one figure of the plain listener.
+func (st *story) opsMetric(t *testing.T, name string) float64 {
+	t.Helper()
+	for line := range strings.Lines(fetch(t, http.DefaultClient, "http://"+st.world.ports.metrics+"/metrics")) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
 func fetch(t *testing.T, c *http.Client, url string) string {
 	t.Helper()
 	resp, err := c.Get(url)

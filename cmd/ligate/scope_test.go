@@ -104,3 +104,46 @@ func TestRevokedInTheMiddleOfACall(t *testing.T) {
 		t.Errorf("the last copy was taken %v after the revocation", late)
 	}
 }
+
+// A warrant that becomes active in the middle of a call takes it from there on,
+// within a second, without a message of the call in between.
+func TestOrderedInTheMiddleOfACall(t *testing.T) {
+	st := newStory(t)
+	st.inProcess(t)
+	if err := st.people(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	far := len(demo.PSTNSpeech()) / demo.FrameSamples
+	began := time.Now()
+	called := make(chan error, 1)
+	go func() {
+		_, err := st.world.alice.Call(t.Context(), farNumber, demo.SubscriberSpeech(), far)
+		called <- err
+	}()
+	for st.opsMetric(t, "ligate_media_packets_total") < 100 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	st.order(t, "LATE", aliceNumber)
+	tapped := time.Now()
+	if err := <-called; err != nil {
+		t.Fatal(err)
+	}
+	st.awaitEnded(t, "LATE", 1)
+	first, cc, ended := time.Time{}, 0, false
+	for _, rec := range st.pull(t, "LATE")["1"] {
+		switch {
+		case rec.CC != nil:
+			if cc++; first.IsZero() {
+				first = rec.CC.Time
+			}
+		case rec.IRI != nil:
+			ended = ended || rec.IRI.Type == "end"
+		}
+	}
+	if cc == 0 || first.Sub(tapped) > time.Second || first.Before(began.Add(time.Second)) {
+		t.Errorf("%d media packets, the first %v after the confirmed tap", cc, first.Sub(tapped))
+	}
+	if !ended {
+		t.Error("the end of the call is missing")
+	}
+}

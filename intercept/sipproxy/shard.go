@@ -34,7 +34,12 @@ type shard struct {
 	calls    map[leg]*call
 	byCallID map[string][]*call
 	lines    map[lineKey]*sharedLine
+	stale    []*call // whose taps are to be looked up again: a Task came or went
 }
+
+// staleATime bounds how many calls are looked up between two messages, so that a
+// change of Tasks delays no call.
+const staleATime = 64
 
 func newShard(p *Proxy) *shard {
 	return &shard{
@@ -48,11 +53,23 @@ func (s *shard) run(ctx context.Context) {
 	wake := time.NewTimer(time.Hour)
 	defer wake.Stop()
 	defer s.closeCalls()
+	changed := s.proxy.cfg.Index.Changed()
 	for {
-		wake.Reset(s.timers.wait(time.Now()))
+		wait := s.timers.wait(time.Now())
+		if len(s.stale) > 0 {
+			wait = 0
+		}
+		wake.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return
+		case <-changed:
+			changed = s.proxy.cfg.Index.Changed() // before the look: no change is missed
+			s.now = time.Now()
+			s.stale = s.stale[:0]
+			for _, c := range s.calls {
+				s.stale = append(s.stale, c)
+			}
 		case e := <-s.inbox:
 			s.now = e.at
 			s.take(e)
@@ -64,7 +81,21 @@ func (s *shard) run(ctx context.Context) {
 		case <-wake.C:
 		}
 		s.fire(time.Now())
+		s.lookAgain()
 	}
+}
+
+// lookAgain brings the taps of some stale calls up to date: a Task may begin or end
+// in the middle of a call.
+func (s *shard) lookAgain() {
+	n := min(len(s.stale), staleATime)
+	for _, c := range s.stale[len(s.stale)-n:] {
+		if !c.ended {
+			s.refreshTaps(c)
+		}
+	}
+	clear(s.stale[len(s.stale)-n:])
+	s.stale = s.stale[:len(s.stale)-n]
 }
 
 func (s *shard) take(e event) {
