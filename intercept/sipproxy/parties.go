@@ -1,6 +1,8 @@
 package sipproxy
 
 import (
+	"strings"
+
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 	"github.com/ligate/ligate/li"
 )
@@ -25,8 +27,37 @@ func parties(plan li.NumberPlan, m *wire.Message, from, to *peer) []party {
 	forwarded := !overlap(called, dialled) && from.Role == RoleCore && to.Role == RoleTrunk
 	list = appendParties(list, dialled, forwarded, false)
 	list = appendParties(list, plan.Identities(m.Text(m.From.URI)), true, !from.Trusted)
-	if from.Trusted {
-		list = appendParties(list, asserted(plan, m), true, false)
+	return append(list, furtherParties(plan, m, from.Trusted)...)
+}
+
+// furtherParties reads the fields in which the network says who takes part. From an
+// untrusted peer an asserted identity, a diversion or a history says nothing, a
+// preferred one is a claim like From. Whoever diverted a call stands upstream, on
+// the side of the request's sender.
+func furtherParties(plan li.NumberPlan, m *wire.Message, trusted bool) []party {
+	list := appendParties(nil, listed(plan, m, wire.PPreferredIdentity), true, !trusted)
+	list = append(list, remoteParties(plan, m, trusted)...)
+	if !trusted {
+		return list
+	}
+	list = appendParties(list, listed(plan, m, wire.PAssertedIdentity), true, false)
+	list = appendParties(list, listed(plan, m, wire.PCalledPartyID), false, false)
+	list = appendParties(list, listed(plan, m, wire.Diversion), true, false)
+	return appendParties(list, listed(plan, m, wire.HistoryInfo), true, false)
+}
+
+// remoteParties reads Remote-Party-ID (draft-ietf-sip-privacy): the caller unless it
+// says "called", vouched for only with screen=yes inside the trust domain.
+func remoteParties(plan li.NumberPlan, m *wire.Message, trusted bool) []party {
+	var list []party
+	for e := range m.Elements(wire.RemotePartyID) {
+		addr, ok := wire.ParseNameAddr(m.Raw, e.Span)
+		if !ok {
+			continue
+		}
+		params := strings.ToLower(strings.ReplaceAll(string(m.Raw[addr.URI.End:e.Span.End]), " ", ""))
+		vouched := trusted && strings.Contains(params, ";screen=yes")
+		list = appendParties(list, plan.Identities(m.Text(addr.URI)), !strings.Contains(params, ";party=called"), !vouched)
 	}
 	return list
 }
@@ -43,9 +74,10 @@ func registered(plan li.NumberPlan, m *wire.Message) []party {
 	return appendParties(nil, plan.Identities(m.Text(m.To.URI)), true, false)
 }
 
-func asserted(plan li.NumberPlan, m *wire.Message) []li.Identity {
+// listed returns the identities of all values of a field.
+func listed(plan li.NumberPlan, m *wire.Message, h wire.Header) []li.Identity {
 	var ids []li.Identity
-	for e := range m.Elements(wire.PAssertedIdentity) {
+	for e := range m.Elements(h) {
 		if addr, ok := wire.ParseNameAddr(m.Raw, e.Span); ok {
 			ids = append(ids, plan.Identities(m.Text(addr.URI))...)
 		}

@@ -20,6 +20,11 @@ const (
 	ContentEncoding
 	ProxyRequire
 	PAssertedIdentity
+	PPreferredIdentity
+	PCalledPartyID
+	RemotePartyID
+	Diversion
+	HistoryInfo
 	SessionExpires
 	Reason
 	Timestamp
@@ -27,10 +32,10 @@ const (
 
 // headerOf finds a header by its name or compact form, in any case.
 func headerOf(name []byte) Header {
-	if len(name) > len("p-asserted-identity") {
+	if len(name) > len("p-preferred-identity") {
 		return Other
 	}
-	var lower [len("p-asserted-identity")]byte
+	var lower [len("p-preferred-identity")]byte
 	for i, c := range name {
 		if c >= 'A' && c <= 'Z' {
 			c |= 0x20
@@ -66,6 +71,16 @@ func headerOf(name []byte) Header {
 		return ProxyRequire
 	case "p-asserted-identity":
 		return PAssertedIdentity
+	case "p-preferred-identity":
+		return PPreferredIdentity
+	case "p-called-party-id":
+		return PCalledPartyID
+	case "remote-party-id":
+		return RemotePartyID
+	case "diversion":
+		return Diversion
+	case "history-info":
+		return HistoryInfo
 	case "session-expires", "x":
 		return SessionExpires
 	case "reason":
@@ -81,7 +96,8 @@ func (h Header) once() bool {
 	switch h {
 	case From, To, CallID, CSeq, MaxForwards, ContentLength, ContentType, SessionExpires, Timestamp:
 		return true
-	case Other, Via, Route, RecordRoute, Contact, ContentEncoding, ProxyRequire, PAssertedIdentity, Reason:
+	case Other, Via, Route, RecordRoute, Contact, ContentEncoding, ProxyRequire, PAssertedIdentity, PPreferredIdentity, PCalledPartyID,
+		RemotePartyID, Diversion, HistoryInfo, Reason:
 		return false
 	}
 	return false
