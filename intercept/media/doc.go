@@ -9,9 +9,9 @@
 // Invariants:
 //   - Tapped and untapped packets take the same path: both walk the session's slice
 //     of tappings, which is empty for the untapped.
-//   - A side's media is taken from its locked source only: the first packet from the
-//     negotiated address locks it, or, on the access side, the first valid RTP packet
-//     from elsewhere (NAT) when signalling left that open. Only signalling unlocks it.
+//   - A side's media is taken from its locked source only. The first packet from the
+//     negotiated address locks it; where that is a private address on the access side,
+//     the first RTP or RTCP packet from anywhere does (NAT). Only signalling unlocks it.
 //   - A closed session's ports rest before they are used again.
 //
 // Relay and Session are safe for concurrent use. Linux only.

@@ -62,8 +62,10 @@ func (e *end) negotiate(addr netip.AddrPort) {
 }
 
 // accept decides whether a packet from src is the call's, and locks the side at
-// the first that is. A host behind a NAT is believed on the access side only, and
-// only with RTP or RTCP.
+// the first that is. Another source than the negotiated one is believed only where
+// the negotiated one cannot be reached at all: a private address, as a phone behind
+// a NAT writes into its SDP, on the access side, and only with RTP or RTCP. Whoever
+// negotiated a public address cannot be robbed of the call (RTPBleed).
 func (e *end) accept(src netip.AddrPort, packet []byte) bool {
 	r := e.route.Load()
 	if r.locked.IsValid() {
@@ -73,10 +75,17 @@ func (e *end) accept(src netip.AddrPort, packet []byte) bool {
 		return false
 	}
 	rtp := len(packet) >= 8 && packet[0]>>6 == 2
-	if src.Addr() != r.negotiated.Addr() && (e.side != Access || !rtp) {
+	if src.Addr() != r.negotiated.Addr() && (e.side != Access || !rtp || !unreachable(r.negotiated.Addr())) {
 		return false
 	}
 	return e.route.CompareAndSwap(r, &route{negotiated: r.negotiated, locked: src, to: sockaddr(src)})
+}
+
+// unreachable reports whether an address means nothing outside its own network
+// (RFC 1918, RFC 4193, RFC 6598, link-local).
+func unreachable(a netip.Addr) bool {
+	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+	return a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified() || shared.Contains(a)
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {

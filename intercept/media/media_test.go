@@ -121,7 +121,8 @@ func TestRefusesStrangers(t *testing.T) {
 	defer s.Close()
 	toA, _ := st.Anchor(media.Access)
 	toB, _ := st.Anchor(media.Trunk)
-	stranger.send(toB, rtp(9)) // trunk side: never from elsewhere, even before the first packet
+	stranger.send(toB, rtp(9)) // never from elsewhere, even before the first packet
+	stranger.send(toA, rtp(7))
 	a.send(toA, rtp(1))
 	b.send(toB, rtp(2))
 	if got, _, ok := b.hears(0); !ok || got[3] != 1 {
@@ -152,7 +153,7 @@ func TestLatchesOntoNATedAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st.SetRemote(media.Access, netip.MustParseAddrPort("127.9.9.9:4000"), netip.AddrPort{})
+	st.SetRemote(media.Access, netip.MustParseAddrPort("192.168.1.20:4000"), netip.AddrPort{})
 	st.SetRemote(media.Trunk, b.addr(), netip.AddrPort{})
 	toA, _ := st.Anchor(media.Access)
 	toB, _ := st.Anchor(media.Trunk)
