@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 LINT := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
-SECONDS_EACH ?= 5
+SECONDS_EACH ?= 4
 TESTFLAGS ?=
 
 .PHONY: help build demo test lint fmt verify bench fuzz vuln
@@ -38,7 +38,7 @@ verify: fmt ## format, then no difference may remain
 bench: ## measure this machine, as ratios within one run
 	@scripts/install-deps demo
 	@$(MAKE) --no-print-directory build
-	@for part in relay tee sip mediation store; do bin/ligate bench $$part --seconds $(SECONDS_EACH) || exit 1; done
+	@SECONDS_EACH=$(SECONDS_EACH) scripts/bench
 
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz

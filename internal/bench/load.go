@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 const (
 	accessHost = "127.0.0.2"
 	trunkHost  = "127.0.0.3"
+
+	targetNumber = "+4930555001" // calls +4989123456
 )
 
 // order is what the parent asks of the load process; one JSON object.
@@ -25,13 +28,13 @@ type order struct {
 	Kind   string        `json:"kind"` // "rtp" or "sip"
 	Calls  int           `json:"calls"`
 	Length time.Duration `json:"length"`
-	Proxy  string        `json:"proxy,omitempty"` // of SIP
 }
 
-// addresses are the load's sockets, and then the relay's anchors for them.
+// addresses are the load's sockets, and then where it must send: the relay's
+// anchors for them, or in Access the proxy.
 type addresses struct {
-	Access []string `json:"access"`
-	Trunk  []string `json:"trunk"`
+	Access []netip.AddrPort `json:"access"`
+	Trunk  []netip.AddrPort `json:"trunk"`
 }
 
 // done is what the load did.
@@ -66,33 +69,45 @@ type child struct {
 	out *json.Decoder
 }
 
-// startLoad runs this binary's hidden load command.
-func startLoad(args []string, o order) (*child, error) {
+// startLoad runs this binary's hidden load command and returns the sockets that it
+// opened. The caller kills it in the end. It also dies with ctx.
+func startLoad(ctx context.Context, args []string, o order) (*child, addresses, error) {
+	var own addresses
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find own binary: %w", err)
+		return nil, own, fmt.Errorf("find own binary: %w", err)
 	}
-	c := &child{cmd: exec.Command(self, args...)}
-	in, err := c.cmd.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start load: %w", err)
-	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("start load: %w", err)
+	c := &child{cmd: exec.CommandContext(ctx, self, args...)}
+	in, errIn := c.cmd.StdinPipe()
+	out, errOut := c.cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut); err != nil {
+		return nil, own, fmt.Errorf("start load: %w", err)
 	}
 	c.cmd.Stderr = os.Stderr
 	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start load: %w", err)
+		return nil, own, fmt.Errorf("start load: %w", err)
 	}
 	c.in, c.out = json.NewEncoder(in), json.NewDecoder(out)
-	return c, c.in.Encode(o)
+	if err := c.in.Encode(o); err != nil {
+		c.kill()
+		return nil, own, fmt.Errorf("order load: %w", err)
+	}
+	if err := c.out.Decode(&own); err != nil {
+		c.kill()
+		return nil, own, fmt.Errorf("read load's addresses: %w", err)
+	}
+	return c, own, nil
 }
 
-// finish reads the result and waits for the process.
-func (c *child) finish() (d done, err error) {
-	err = c.out.Decode(&d)
-	return d, errors.Join(err, c.cmd.Wait())
+// finish says where to send, reads the result and waits for the process.
+func (c *child) finish(to addresses) (d done, err error) {
+	if err := c.in.Encode(to); err != nil {
+		return d, fmt.Errorf("start load: %w", err)
+	}
+	if err := errors.Join(c.out.Decode(&d), c.cmd.Wait()); err != nil {
+		return d, fmt.Errorf("run load: %w", err)
+	}
+	return d, nil
 }
 
 func (c *child) kill() {
@@ -102,7 +117,9 @@ func (c *child) kill() {
 
 const (
 	frameMillis = 20
-	rtpBytes    = 172
+	rtpBytes    = 172 // 20 ms of G.711
+	rtpBuffer   = 1 << 20
+	sipBuffer   = 4 << 20
 	drain       = 300 * time.Millisecond
 )
 
@@ -113,31 +130,41 @@ func loadRTP(o order, dec *json.Decoder, enc *json.Encoder) error {
 	for range o.Calls {
 		for _, side := range []struct {
 			host string
-			list *[]string
+			list *[]netip.AddrPort
 		}{{accessHost, &own.Access}, {trunkHost, &own.Trunk}} {
-			c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(side.host), 0)))
+			c, addr, err := listen(side.host, rtpBuffer)
 			if err != nil {
-				return fmt.Errorf("bind: %w", err)
+				return err
 			}
-			_ = c.SetReadBuffer(1 << 20) // the default serves too
 			conns = append(conns, c)
-			*side.list = append(*side.list, c.LocalAddr().String())
+			*side.list = append(*side.list, addr)
 		}
 	}
-	if err := enc.Encode(own); err != nil {
-		return err
-	}
 	var anchors addresses
-	if err := dec.Decode(&anchors); err != nil {
-		return fmt.Errorf("read anchors: %w", err)
+	if err := errors.Join(enc.Encode(own), dec.Decode(&anchors)); err != nil {
+		return fmt.Errorf("exchange addresses: %w", err)
+	}
+	if len(anchors.Access) != o.Calls || len(anchors.Trunk) != o.Calls {
+		return errors.New("exchange addresses: not one anchor a call and side")
 	}
 	to := make([]netip.AddrPort, len(conns))
 	for i := range o.Calls {
-		to[2*i], to[2*i+1] = netip.MustParseAddrPort(anchors.Access[i]), netip.MustParseAddrPort(anchors.Trunk[i])
+		to[2*i], to[2*i+1] = anchors.Access[i], anchors.Trunk[i]
 	}
 	return enc.Encode(blast(conns, to, o.Length))
 }
 
+// listen opens a socket with room for what comes while the load is not scheduled.
+func listen(host string, buffer int) (*net.UDPConn, netip.AddrPort, error) {
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(host), 0)))
+	if err != nil {
+		return nil, netip.AddrPort{}, fmt.Errorf("bind: %w", err)
+	}
+	_, _ = c.SetReadBuffer(buffer), c.SetWriteBuffer(buffer) // the defaults serve too
+	return c, c.LocalAddr().(*net.UDPAddr).AddrPort(), nil
+}
+
+// blast sends whole frames, one packet a socket, for about d.
 func blast(conns []*net.UDPConn, to []netip.AddrPort, d time.Duration) done {
 	var received atomic.Int64
 	var wg sync.WaitGroup

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,26 +12,24 @@ import (
 
 // loadSIP keeps o.Calls calls in the air: INVITE, 180, 200, ACK, BYE, 200.
 func loadSIP(o order, dec *json.Decoder, enc *json.Encoder) error {
-	uac, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(accessHost+":0")))
+	uac, access, err := listen(accessHost, sipBuffer)
 	if err != nil {
-		return fmt.Errorf("bind: %w", err)
+		return err
 	}
-	uas, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(trunkHost+":0")))
+	uas, trunk, err := listen(trunkHost, sipBuffer)
 	if err != nil {
-		return fmt.Errorf("bind: %w", err)
-	}
-	for _, c := range []*net.UDPConn{uac, uas} {
-		_, _ = c.SetReadBuffer(4<<20), c.SetWriteBuffer(4<<20) // the defaults serve too
-	}
-	if err := enc.Encode(addresses{Access: []string{uac.LocalAddr().String()}, Trunk: []string{uas.LocalAddr().String()}}); err != nil {
 		return err
 	}
 	var proxy addresses
-	if err := dec.Decode(&proxy); err != nil {
-		return fmt.Errorf("read proxy: %w", err)
+	own := addresses{Access: []netip.AddrPort{access}, Trunk: []netip.AddrPort{trunk}}
+	if err := errors.Join(enc.Encode(own), dec.Decode(&proxy)); err != nil {
+		return fmt.Errorf("exchange addresses: %w", err)
 	}
-	go answer(uas)
-	c := caller{conn: uac, proxy: netip.MustParseAddrPort(proxy.Access[0]), own: uac.LocalAddr().String(), last: map[string]time.Time{}}
+	if len(proxy.Access) != 1 {
+		return errors.New("exchange addresses: want one proxy")
+	}
+	go answer(uas) // until the process ends
+	c := caller{conn: uac, proxy: proxy.Access[0], own: access.String(), last: map[string]time.Time{}}
 	return enc.Encode(c.run(o.Calls, o.Length))
 }
 
@@ -88,7 +87,10 @@ type caller struct {
 }
 
 // giveUp is when a call counts as failed: nothing is sent again by this load.
-const giveUp = 2 * time.Second
+const (
+	giveUp    = 2 * time.Second
+	lookEvery = 100 * time.Millisecond // for calls to give up
+)
 
 func (c *caller) run(window int, d time.Duration) done {
 	start := time.Now()
@@ -96,14 +98,16 @@ func (c *caller) run(window int, d time.Duration) done {
 		c.invite()
 	}
 	buf := make([]byte, 64<<10)
-	for time.Since(start) < d {
-		_ = c.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		n, err := c.conn.Read(buf)
-		if err != nil {
+	for looked := start; time.Since(start) < d; {
+		now := time.Now()
+		if now.Sub(looked) > lookEvery {
 			c.expire()
-			continue
+			looked = now
 		}
-		c.response(string(buf[:n]))
+		_ = c.conn.SetReadDeadline(now.Add(lookEvery))
+		if n, err := c.conn.Read(buf); err == nil {
+			c.response(string(buf[:n]))
+		}
 	}
 	c.d.Took = time.Since(start)
 	return c.d
@@ -117,7 +121,7 @@ func (c *caller) invite() {
 	c.last[id] = time.Now()
 	body := "v=0\r\no=- 1 1 IN IP4 " + accessHost + "\r\ns=-\r\nc=IN IP4 " + accessHost + "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
 	c.send(fmt.Sprintf("INVITE sip:+4989123456@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKi%s\r\nMax-Forwards: 70\r\n"+
-		"From: <sip:+4930555001@x>;tag=uac\r\nTo: <sip:+4989123456@x>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nContact: <sip:%s>\r\n"+
+		"From: <sip:"+targetNumber+"@x>;tag=uac\r\nTo: <sip:+4989123456@x>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nContact: <sip:%s>\r\n"+
 		"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", c.proxy, c.own, id, id, c.own, len(body), body))
 	c.d.Sent++
 }
