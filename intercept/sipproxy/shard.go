@@ -34,7 +34,8 @@ type shard struct {
 	calls    map[leg]*call
 	byCallID map[string][]*call
 	lines    map[lineKey]*sharedLine
-	stale    []*call // whose taps are to be looked up again: a Task came or went
+	todo     []func() // what waits until the message in hand has gone on
+	stale    []*call  // whose taps are to be looked up again: a Task came or went
 }
 
 // staleATime bounds how many calls are looked up between two messages, so that a
@@ -80,9 +81,23 @@ func (s *shard) run(ctx context.Context) {
 			}
 		case <-wake.C:
 		}
+		s.catchUp()
 		s.fire(time.Now())
 		s.lookAgain()
+		s.catchUp()
 	}
+}
+
+// later does something once the message or timer in hand is dealt with. Copies are
+// taken there: what only tapped calls need must not delay them.
+func (s *shard) later(do func()) { s.todo = append(s.todo, do) }
+
+func (s *shard) catchUp() {
+	for i, do := range s.todo {
+		do()
+		s.todo[i] = nil
+	}
+	s.todo = s.todo[:0]
 }
 
 // lookAgain brings the taps of some stale calls up to date: a Task may begin or end

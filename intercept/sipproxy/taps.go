@@ -83,18 +83,21 @@ func addTap(taps []callTap, t callTap) []callTap {
 	return append(taps, t)
 }
 
-// refreshTaps looks up who is tapped now. Only a bridged call can be.
+// refreshTaps looks up who is tapped now. Only a bridged call can be. What only
+// tapped calls need is done once the message has gone on.
 func (s *shard) refreshTaps(c *call) {
 	taps := s.match(c.parties)
 	s.count(c, taps)
 	if !c.bridged {
 		taps = nil
 	}
-	for i := range taps {
-		taps[i].line = s.lineFor(c, taps[i].tap)
-	}
 	c.taps = taps
-	c.applyTaps()
+	s.later(func() {
+		for i := range taps {
+			taps[i].line = s.lineFor(c, taps[i].tap)
+		}
+		c.applyTaps()
+	})
 }
 
 // count keeps the LI figures: one match a call.
@@ -124,7 +127,7 @@ func (c *call) applyTaps() {
 	var content []ContentTap
 	for _, t := range c.taps {
 		grant := t.tap.Media()
-		if grant == nil || !t.content {
+		if grant == nil || !t.content || t.line == nil {
 			continue
 		}
 		target := c.b.side()
@@ -154,10 +157,12 @@ func (s *shard) attachReport(tx *serverTx) {
 	if !c.bridged || len(taps) == 0 {
 		return
 	}
-	for i := range taps {
-		xid := taps[i].tap.XID()
-		taps[i].line = s.proxy.cfg.Tee.Line(taps[i].tap, s.keys.correlation(xid, c.callID, number(m.Sequence)))
-	}
+	s.later(func() {
+		for i := range taps {
+			xid := taps[i].tap.XID()
+			taps[i].line = s.proxy.cfg.Tee.Line(taps[i].tap, s.keys.correlation(xid, c.callID, number(m.Sequence)))
+		}
+	})
 	c.taps, c.report = taps, true
 	tx.call, tx.fromA = c, true
 }
@@ -168,14 +173,21 @@ func (s *shard) copyReceived(c *call, e event, byA bool, stage sipevent.Stage) {
 	if c == nil || len(c.taps) == 0 {
 		return
 	}
-	c.copy(e.at, e.msg, e.flow.remote, e.flow.sock.local, byA, stage)
+	s.copyLater(c, e.at, e.msg, e.flow.remote, e.flow.sock.local, byA, stage)
+}
+
+// copyLater copies a message once it has gone on, so that the tapped call is not
+// kept waiting. The call is copied as it stands now.
+func (s *shard) copyLater(c *call, at time.Time, m *wire.Message, src, dst netip.AddrPort, byA bool, stage sipevent.Stage) {
+	taps, confirmed := c.taps, c.confirmed
+	s.later(func() { copyMessage(taps, confirmed, at, m, src, dst, byA, stage) })
 }
 
 // copyOwn copies a final response of the proxy's own: no peer's tells that the
 // session is over. It stands for the far side.
 func (s *shard) copyOwn(tx *serverTx, m *wire.Message) {
 	if tx.call != nil && len(tx.call.taps) > 0 {
-		tx.call.copy(s.now, m, tx.flow.sock.local, tx.flow.remote, !tx.fromA, 0)
+		s.copyLater(tx.call, s.now, m, tx.flow.sock.local, tx.flow.remote, !tx.fromA, 0)
 	}
 }
 
@@ -193,15 +205,15 @@ func (s *shard) copyStray(e event, requester *peer) {
 	s.after(s.proxy.cfg.Timers.life(), func() { s.release(c.lines) })
 }
 
-func (c *call) copy(at time.Time, m *wire.Message, src, dst netip.AddrPort, byA bool, stage sipevent.Stage) {
-	event, err := sipevent.Classify(m.Raw, c.confirmed)
+func copyMessage(taps []callTap, confirmed bool, at time.Time, m *wire.Message, src, dst netip.AddrPort, byA bool, stage sipevent.Stage) {
+	event, err := sipevent.Classify(m.Raw, confirmed)
 	if err != nil {
 		event = sipevent.Event{Stage: sipevent.Continue, Method: otherMethod, Status: m.Status}
 	}
 	if stage != 0 {
 		event.Stage = stage
 	}
-	for _, t := range c.taps {
+	for _, t := range taps {
 		dir := x2x3.ToTarget
 		if t.onA == byA {
 			dir = x2x3.FromTarget

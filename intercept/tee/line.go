@@ -60,7 +60,6 @@ func (l *Line) X2(at time.Time, dir x2x3.Direction, src, dst netip.AddrPort, ev 
 	}
 	select {
 	case l.tee.messages <- m:
-		l.tee.wake()
 	default:
 		l.tee.drop(x2x3.X2, &l.x2)
 	}
@@ -84,7 +83,6 @@ func (l *Line) X3(g *tasking.MediaGrant, at time.Time, dir x2x3.Direction, src, 
 	s.line, s.lost, s.dir, s.at, s.src, s.dst = l, l.x3.lost.Load(), dir, at, src, dst
 	s.size = copy(s.data[:], payload)
 	s.publish(pos)
-	l.tee.wake()
 }
 
 // message is one copied SIP message.

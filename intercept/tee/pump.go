@@ -16,14 +16,6 @@ type pump struct {
 	inner []byte // one IP packet
 }
 
-// gather lets a little media come together, so that many packets make one bus
-// message. Signalling does not wait.
-func (p *pump) gather(ctx context.Context) {
-	if len(p.tee.messages) == 0 {
-		pause(ctx, gatherTime)
-	}
-}
-
 // round publishes one batch of each kind and reports whether there was any.
 // Signalling goes first, and neither kind can keep the other waiting for long.
 func (p *pump) round(ctx context.Context) bool {

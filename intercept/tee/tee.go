@@ -45,7 +45,6 @@ type Tee struct {
 	nfid     string
 	messages chan message
 	ring     *ring
-	bell     chan struct{} // holds one token when something may wait
 
 	dropped   map[x2x3.Type]prometheus.Counter // read only after New
 	published map[x2x3.Type]prometheus.Counter // read only after New
@@ -65,7 +64,7 @@ func New(cfg Config) (*Tee, error) {
 	}
 	t := &Tee{
 		out: cfg.Out, nfid: cfg.NFID,
-		messages: make(chan message, cfg.X2Slots), ring: newRing(cfg.X3Slots), bell: make(chan struct{}, 1),
+		messages: make(chan message, cfg.X2Slots), ring: newRing(cfg.X3Slots),
 	}
 	return t, t.metrics(cfg.LIReg)
 }
@@ -99,14 +98,8 @@ func (t *Tee) drop(kind x2x3.Type, c *counter) {
 	t.dropped[kind].Inc()
 }
 
-func (t *Tee) wake() {
-	select {
-	case t.bell <- struct{}{}:
-	default:
-	}
-}
-
-// Run publishes copies until ctx ends; then it publishes what still waits, for at
+// Run looks for copies every gatherTime, whether there are taps or not: a call path
+// that woke it would be slower for the tapped. It publishes until ctx ends; then it publishes what still waits, for at
 // most drainTime, and returns nil. Copies that the bus did not take by then are
 // counted as dropped and make ErrLeft.
 func (t *Tee) Run(ctx context.Context) error {
@@ -132,11 +125,7 @@ func (t *Tee) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-		case <-t.bell:
-			p.gather(ctx)
-		}
+		pause(ctx, gatherTime)
 	}
 	p.discard()
 	return ErrLeft

@@ -1,0 +1,5 @@
+//go:build !race
+
+package sipproxy_test
+
+const raceDetector = false
