@@ -3,7 +3,8 @@
 // ContentTask names.
 //
 // One epoll thread a core owns the sockets of its sessions: raw reads and writes,
-// one fixed buffer a thread. A packet costs no allocation, no log line and no lock
+// one fixed buffer a thread. A port has a bound socket and, once its side is locked,
+// one that is connected to the locked source. A packet costs no allocation, no log line and no lock
 // that is held across I/O.
 //
 // Invariants:

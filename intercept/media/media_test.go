@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ligate/ligate/intercept/media"
 )
 
@@ -139,6 +142,92 @@ func TestRefusesStrangers(t *testing.T) {
 	b.send(toB, rtp(4))
 	if got, _, ok := a.hears(0); !ok || got[3] != 4 {
 		t.Error("audio went elsewhere")
+	}
+}
+
+// Whoever is refused is counted, before and after the side is locked; so is a change of
+// the synchronisation source. RTCP on the RTP port (RFC 5761) has none.
+func TestCountsStrangersAndSources(t *testing.T) {
+	t.Parallel()
+	reg := prometheus.NewRegistry()
+	r := start(t, media.Config{Ports: media.PortRange{Min: 31500, Max: 31599}, OpsReg: reg})
+	a, b, stranger := newPhone(t, "127.0.0.1:0"), newPhone(t, "127.0.0.2:0"), newPhone(t, "127.0.0.3:0")
+	s, st := open(t, r, a, b)
+	defer s.Close()
+	toA, _ := st.Anchor(media.Access)
+	toB, _ := st.Anchor(media.Trunk)
+	stranger.send(toB, rtp(9))
+	for i := range byte(3) {
+		b.send(toB, rtp(i))
+		if got, _, ok := a.hears(0); !ok || got[3] != i {
+			t.Fatal("the call does not flow")
+		}
+		stranger.send(toB, rtp(9))
+	}
+	rtcp := append([]byte{0x80, 200, 0, 6}, bytes.Repeat([]byte{9}, 24)...)
+	other := rtp(4)
+	other[11] = 5
+	for _, packet := range [][]byte{rtcp, other} {
+		b.send(toB, packet)
+		if got, _, ok := a.hears(0); !ok || !bytes.Equal(got, packet) {
+			t.Fatal("not relayed")
+		}
+	}
+	a.send(toA, rtp(1)) // the other way needs a lock of its own
+	if _, _, ok := b.hears(0); !ok {
+		t.Fatal("not relayed")
+	}
+	want := map[string]float64{"ligate_media_refused_packets_total": 4, "ligate_media_ssrc_changes_total": 1, "ligate_media_packets_total": 6}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		diff := cmp.Diff(want, figures(t, reg, want))
+		if diff == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("figures (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func figures(t *testing.T, reg *prometheus.Registry, names map[string]float64) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		if _, ok := names[f.GetName()]; ok {
+			got[f.GetName()] = f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return got
+}
+
+// A side that moves by signalling while its connected socket stands is heard at the
+// new place only.
+func TestMovesWithSignalling(t *testing.T) {
+	t.Parallel()
+	r := start(t, media.Config{Ports: media.PortRange{Min: 31600, Max: 31699}})
+	a, b, moved := newPhone(t, "127.0.0.1:0"), newPhone(t, "127.0.0.2:0"), newPhone(t, "127.0.0.5:0")
+	s, st := open(t, r, a, b)
+	defer s.Close()
+	toB, _ := st.Anchor(media.Trunk)
+	toA, _ := st.Anchor(media.Access)
+	for i := range byte(20) {
+		from := b
+		if i%2 == 1 {
+			from = moved
+		}
+		st.SetRemote(media.Trunk, from.addr(), netip.AddrPort{})
+		from.send(toB, rtp(i))
+		if got, _, ok := a.hears(0); !ok || got[3] != i {
+			t.Fatalf("move %d: not heard from the new place", i)
+		}
+		a.send(toA, rtp(i))
+		if got, _, ok := from.hears(0); !ok || got[3] != i {
+			t.Fatalf("move %d: not sent to the new place", i)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ type Relay struct {
 
 // counts are the relay's figures; they read the same with and without taps.
 type counts struct {
-	packets, octets, refused, failed atomic.Uint64
+	packets, octets, refused, failed, sources atomic.Uint64
 }
 
 // New validates the configuration; Run relays.
@@ -92,6 +92,7 @@ func (r *Relay) metrics(reg prometheus.Registerer) error {
 		counter("ligate_media_packets_total", "Media packets relayed.", &r.counts.packets),
 		counter("ligate_media_octets_total", "Octets of media relayed.", &r.counts.octets),
 		counter("ligate_media_refused_packets_total", "Packets from a source that is not the call's.", &r.counts.refused),
+		counter("ligate_media_ssrc_changes_total", "Changes of the synchronisation source from the call's own address.", &r.counts.sources),
 		counter("ligate_media_failed_packets_total", "Packets that the kernel would not send.", &r.counts.failed),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ligate_media_sessions", Help: "Calls whose media is anchored."},
 			func() float64 { return float64(r.Sessions()) }),

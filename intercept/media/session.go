@@ -75,7 +75,7 @@ func (s *Session) Stream(i int) (*Stream, error) {
 	}
 	for _, side := range []Side{Access, Trunk} {
 		for _, e := range st.ends[side] {
-			if err := s.thread.add(e); err != nil {
+			if err := s.thread.watch(e.fd, e); err != nil {
 				s.release(st)
 				return nil, err
 			}

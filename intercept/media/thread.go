@@ -19,7 +19,6 @@ import (
 const (
 	maxPacketBytes = 1600 // larger datagrams are no media
 	eventsATime    = 128
-	packetsATurn   = 16 // of one socket before the next one's turn
 	waitMillis     = 500
 )
 
@@ -31,7 +30,7 @@ type thread struct {
 
 	mu   sync.Mutex // guards the fields below; held for map work only
 	ends map[int32]*end
-	gone []*end // to be closed by the thread, so that no descriptor is reused under it
+	gone []int // descriptors that the thread closes, so that none is reused under it
 	done bool
 }
 
@@ -52,34 +51,48 @@ func newThread(r *Relay) (*thread, error) {
 	return t, nil
 }
 
-func (t *thread) add(e *end) error {
+// watch adds one of an end's sockets.
+func (t *thread) watch(fd int, e *end) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done {
 		return ErrClosed
 	}
-	t.ends[int32(e.fd)] = e
-	if err := unix.EpollCtl(t.epoll, unix.EPOLL_CTL_ADD, e.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(e.fd)}); err != nil {
-		delete(t.ends, int32(e.fd))
+	t.ends[int32(fd)] = e
+	if err := unix.EpollCtl(t.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+		delete(t.ends, int32(fd))
 		return fmt.Errorf("media: watch socket: %w", err)
 	}
 	return nil
 }
 
-// remove takes a socket out; its thread closes it before it reads anything else.
+// remove takes an end out; its thread closes its sockets before it reads anything
+// else.
 func (t *thread) remove(e *end) {
 	if e.gone.Swap(true) {
 		return
 	}
+	e.mu.Lock()
+	flow := e.route.Load().flow
+	e.route.Store(&route{flow: noSocket})
+	e.mu.Unlock()
+	t.retire(e.fd)
+	if flow != noSocket {
+		t.retire(flow)
+	}
+}
+
+// retire has a socket closed by the thread.
+func (t *thread) retire(fd int) {
 	t.mu.Lock()
-	delete(t.ends, int32(e.fd))
+	delete(t.ends, int32(fd))
 	done := t.done
 	if !done {
-		t.gone = append(t.gone, e)
+		t.gone = append(t.gone, fd)
 	}
 	t.mu.Unlock()
 	if done {
-		e.close()
+		_ = unix.Close(fd)
 		return
 	}
 	t.wake()
@@ -96,8 +109,8 @@ func (t *thread) sweep() {
 	gone := t.gone
 	t.gone = nil
 	t.mu.Unlock()
-	for _, e := range gone {
-		e.close()
+	for _, fd := range gone {
+		_ = unix.Close(fd)
 	}
 }
 
@@ -118,42 +131,67 @@ func (t *thread) loop(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, t.wake)
 	defer stop()
 	events := make([]unix.EpollEvent, eventsATime)
+	found := make([]ready, 0, eventsATime)
 	buf := make([]byte, maxPacketBytes)
-	var bell [8]byte
 	for ctx.Err() == nil {
 		n, err := unix.EpollWait(t.epoll, events, waitMillis)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("media: wait: %w", err)
 		}
-		for _, ev := range events[:max(n, 0)] {
-			if int(ev.Fd) == t.bell {
-				_, _ = unix.Read(t.bell, bell[:])
-				continue
-			}
-			t.mu.Lock()
-			e := t.ends[ev.Fd]
-			t.mu.Unlock()
-			if e != nil {
-				t.read(e, buf)
-			}
+		found = t.find(found[:0], events[:max(n, 0)])
+		for _, r := range found {
+			t.read(r, buf)
 		}
 		t.sweep()
 	}
 	return nil
 }
 
-// read relays up to packetsATurn packets of one socket.
-func (t *thread) read(e *end, buf []byte) {
-	for range packetsATurn {
-		n, src, ok := receive(e.fd, buf)
-		if !ok {
-			return
-		}
-		if n == 0 || n >= len(buf) || e.gone.Load() {
+// ready is a socket with something to read.
+type ready struct {
+	fd  int
+	end *end
+}
+
+// find looks up the sockets of a batch under one lock.
+func (t *thread) find(found []ready, events []unix.EpollEvent) []ready {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, ev := range events {
+		if int(ev.Fd) == t.bell {
+			var bell [8]byte
+			_, _ = unix.Read(t.bell, bell[:])
 			continue
 		}
-		t.relayPacket(e, src, buf[:n])
+		if e := t.ends[ev.Fd]; e != nil {
+			found = append(found, ready{int(ev.Fd), e})
+		}
 	}
+	return found
+}
+
+// read relays one packet of a socket. If more wait, the next look at epoll says so:
+// that is cheaper than a second read, which would nearly always find nothing. Where
+// the packet locked its side, what waits at the bound socket is older than what the
+// new one gets, and goes first.
+func (t *thread) read(r ready, buf []byte) {
+	before := r.end.route.Load()
+	for t.readOne(r, buf) {
+		if now := r.end.route.Load(); now == before || now.flow == noSocket {
+			return
+		}
+	}
+}
+
+func (t *thread) readOne(r ready, buf []byte) bool {
+	n, src, ok := receive(r.fd, buf)
+	if !ok {
+		return false
+	}
+	if n > 0 && n < len(buf) && !r.end.gone.Load() {
+		t.relayPacket(r.end, src, buf[:n])
+	}
+	return true
 }
 
 // relayPacket forwards one packet and copies it for each tapping.
@@ -163,11 +201,10 @@ func (t *thread) relayPacket(e *end, src netip.AddrPort, packet []byte) {
 		t.relay.counts.refused.Add(1)
 		return
 	}
-	if to := e.peer.route.Load().to; to != nil {
-		if err := unix.Sendto(e.peer.fd, packet, unix.MSG_DONTWAIT, to); err != nil {
-			t.relay.counts.failed.Add(1)
-		}
+	if to := e.peer.route.Load(); to.to.size > 0 && !e.peer.send(packet, to) {
+		t.relay.counts.failed.Add(1)
 	}
+	e.watchSource(packet)
 	t.relay.counts.packets.Add(1)
 	t.relay.counts.octets.Add(uint64(len(packet)))
 	e.session.last.Store(now.UnixNano())
@@ -180,25 +217,35 @@ func (t *thread) relayPacket(e *end, src netip.AddrPort, packet []byte) {
 	}
 }
 
+// The raw calls below never block, so the scheduler need not know of them.
+
 // receive reads one datagram without allocating; ok is false when none waits.
 func receive(fd int, buf []byte) (n int, src netip.AddrPort, ok bool) {
-	var raw unix.RawSockaddrAny
-	size := uint32(unix.SizeofSockaddrAny)
-	r, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)),
+	var raw unix.RawSockaddrInet6
+	size := uint32(unix.SizeofSockaddrInet6)
+	r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)),
 		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size)))
 	if errno != 0 {
-		// ECONNREFUSED reports an earlier send; the next read may have a packet.
-		return 0, src, errno == unix.ECONNREFUSED
+		return 0, src, false // ECONNREFUSED reports an earlier send: epoll tells again what waits
 	}
-	switch raw.Addr.Family {
+	switch raw.Family {
 	case unix.AF_INET:
 		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw))
 		src = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), swap(a.Port))
 	case unix.AF_INET6:
-		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(&raw))
-		src = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), swap(a.Port))
+		src = netip.AddrPortFrom(netip.AddrFrom16(raw.Addr).Unmap(), swap(raw.Port))
 	}
 	return int(r), src, true
+}
+
+// send writes one datagram without allocating.
+func (e *end) send(packet []byte, r *route) bool {
+	fd, to, size := e.fd, unsafe.Pointer(&r.to.raw), uintptr(r.to.size)
+	if r.flow != noSocket {
+		fd, to, size = r.flow, nil, 0
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&packet[0])), uintptr(len(packet)), unix.MSG_DONTWAIT, uintptr(to), size)
+	return errno == 0
 }
 
 // swap turns a port in network order, as the kernel left it in memory, around.
