@@ -31,6 +31,8 @@ require (
 	golang.org/x/time v0.16.0
 )
 
+require github.com/miekg/dns v1.1.73 // indirect
+
 require (
 	github.com/rogpeppe/go-internal v1.16.0
 	golang.org/x/tools v0.51.0 // indirect

@@ -64,6 +64,7 @@ type gatewayConfig struct {
 	Media mediaConfig  `yaml:"media"`
 	X1    x1Config     `yaml:"x1"`
 	Peers []peerConfig `yaml:"peers"`
+	Drain *duration    `yaml:"drain"` // how long running calls may go on after SIGTERM; default 1m
 }
 
 type x1Config struct {
@@ -72,19 +73,32 @@ type x1Config struct {
 }
 
 type sipConfig struct {
-	Listen []socketConfig `yaml:"listen"`
+	Listen    []socketConfig `yaml:"listen"`
+	TLS       sipTLSConfig   `yaml:"tls"`
+	Emergency []string       `yaml:"emergency"` // numbers as they are dialled; service URNs count anyway
+	DNS       string         `yaml:"dns"`       // server for peers by name, address:port; default the system's
+}
+
+type sipTLSConfig struct {
+	Certificate string `yaml:"certificate"` // PEM file; required with a listener on tls
+	Key         string `yaml:"key"`         // PEM file
+	CA          string `yaml:"ca"`          // PEM file of the authorities of peers with tls_name; default the system's
 }
 
 type socketConfig struct {
-	Net  string `yaml:"net"`  // udp or tcp
+	Net  string `yaml:"net"`  // udp, tcp or tls
 	Addr string `yaml:"addr"` // host:port
 }
 
 type mediaConfig struct {
-	AccessAddr string     `yaml:"access_addr"` // where subscribers' media arrives
-	TrunkAddr  string     `yaml:"trunk_addr"`  // where trunks' media arrives
-	Ports      portConfig `yaml:"ports"`
-	Threads    int        `yaml:"threads"` // relay threads; default one a core
+	AccessAddr string `yaml:"access_addr"` // where subscribers' media arrives
+	TrunkAddr  string `yaml:"trunk_addr"`  // where trunks' media arrives
+
+	AccessOther string `yaml:"access_other"` // the same in the other address family; default none
+	TrunkOther  string `yaml:"trunk_other"`
+
+	Ports   portConfig `yaml:"ports"`
+	Threads int        `yaml:"threads"` // relay threads; default one a core
 }
 
 type portConfig struct {
@@ -95,13 +109,23 @@ type portConfig struct {
 type peerConfig struct {
 	Name     string   `yaml:"name"`
 	Role     string   `yaml:"role"` // core or trunk
-	Net      string   `yaml:"net"`  // udp (default) or tcp
-	Addr     string   `yaml:"addr"` // host:port
+	Net      string   `yaml:"net"`  // udp (default), tcp or tls; for a name without port the default is what DNS says
+	Addr     string   `yaml:"addr"` // address:port, name:port, or a name that NAPTR and SRV records locate
 	Sources  []string `yaml:"sources"`
 	Trusted  bool     `yaml:"trusted"` // its asserted identities count
 	Numbers  []string `yaml:"numbers"` // E.164 prefixes that a core owns
 	Domains  []string `yaml:"domains"`
 	Priority int      `yaml:"priority"` // lower is tried first
+	Weight   int      `yaml:"weight"`   // share among peers of one priority; default 1
+
+	Certificate string `yaml:"certificate"` // SHA-256 of its TLS certificate: then it is known by that only
+	TLSName     string `yaml:"tls_name"`    // name in its TLS certificate: then it is known by that only
+
+	Ping      *duration `yaml:"ping"`      // between OPTIONS; default 30s, 0s = none
+	MaxCalls  int       `yaml:"max_calls"` // in progress at once; 0 = no limit
+	CallRate  float64   `yaml:"call_rate"` // new calls a second; 0 = no limit
+	Emergency bool      `yaml:"emergency"` // emergency calls go here first
+	NoTCP     bool      `yaml:"no_tcp"`    // requests over 1300 octets go over UDP too
 }
 
 type mediationConfig struct {
@@ -152,15 +176,36 @@ func (c *config) setDefaults() {
 	if c.Admin.ReconcileEvery == 0 {
 		c.Admin.ReconcileEvery = duration(defaultReconcileEvery)
 	}
-	for i := range c.Gateway.Peers {
-		if c.Gateway.Peers[i].Net == "" {
-			c.Gateway.Peers[i].Net = "udp"
-		}
-	}
+	c.Gateway.setDefaults()
 	if len(c.Admin.Names) == 0 {
 		c.Admin.Names = []string{"localhost", "127.0.0.1"}
 	}
 	if len(c.Admin.Gateways) == 0 && c.Gateway.ID != "" && c.Gateway.X1.Listen != "" {
 		c.Admin.Gateways = []adminNodeConfig{{ID: c.Gateway.ID, URL: "https://" + c.Gateway.X1.Listen + "/X1/NE"}}
+	}
+}
+
+const (
+	defaultDrain = duration(time.Minute)
+	defaultPing  = duration(30 * time.Second)
+)
+
+func (g *gatewayConfig) setDefaults() {
+	drain := defaultDrain
+	if g.Drain == nil {
+		g.Drain = &drain
+	}
+	for i := range g.Peers {
+		p := &g.Peers[i]
+		if p.Net == "" && !validName(p.Addr) {
+			p.Net = "udp"
+		}
+		if p.Weight == 0 {
+			p.Weight = 1
+		}
+		if p.Ping == nil {
+			ping := defaultPing
+			p.Ping = &ping
+		}
 	}
 }

@@ -120,9 +120,18 @@ func (c checker) checkGateway(cfg *config) {
 	c.want(len(g.SIP.Listen) > 0, "gateway.sip.listen", "required: at least one {net, addr}")
 	for i, l := range g.SIP.Listen {
 		path := fmt.Sprintf("gateway.sip.listen[%d]", i)
-		c.want(l.Net == "udp" || l.Net == "tcp", path+".net", "want udp or tcp")
+		c.want(validNet(l.Net), path+".net", "want udp, tcp or tls")
+		c.want(l.Net != "tls" || g.SIP.TLS.Certificate != "" && g.SIP.TLS.Key != "", "gateway.sip.tls", "required with a listener on tls: certificate and key, PEM files")
 		c.checkListen(l.Addr, path+".addr", true)
 	}
+	for i, n := range g.SIP.Emergency {
+		c.want(regexp.MustCompile(`^[0-9*#]{1,15}$`).MatchString(n), fmt.Sprintf("gateway.sip.emergency[%d]", i), "want a number as it is dialled, such as \"112\"")
+	}
+	_, err := netip.ParseAddrPort(g.SIP.DNS)
+	c.want(g.SIP.DNS == "" || err == nil, "gateway.sip.dns", "want address and port such as 192.0.2.53:53")
+	c.want(*g.Drain >= 0, "gateway.drain", "want 0s or longer")
+	c.checkOther(g.Media.AccessAddr, g.Media.AccessOther, "gateway.media.access_other")
+	c.checkOther(g.Media.TrunkAddr, g.Media.TrunkOther, "gateway.media.trunk_other")
 	c.want(validAddr(g.Media.AccessAddr), "gateway.media.access_addr", "required: an IP address of this machine towards subscribers")
 	c.want(validAddr(g.Media.TrunkAddr), "gateway.media.trunk_addr", "required: an IP address of this machine towards trunks")
 	p := g.Media.Ports
@@ -140,9 +149,10 @@ func (c checker) checkPeers(peers []peerConfig) {
 		c.want(p.Name != "" && !names[p.Name], path+".name", "required, and each name once")
 		names[p.Name] = true
 		c.want(p.Role == "core" || p.Role == "trunk", path+".role", "want core or trunk")
-		c.want(p.Net == "udp" || p.Net == "tcp", path+".net", "want udp or tcp")
-		addr, err := netip.ParseAddrPort(p.Addr)
-		c.want(err == nil && addr.Port() != 0, path+".addr", "required: IP address and port such as 192.0.2.10:5060")
+		_, host, port, err := p.where()
+		c.want(validNet(p.Net) || p.Net == "" && host != "" && port == 0, path+".net", "want udp, tcp or tls")
+		c.want(err == nil, path+".addr", "required: IP address and port such as 192.0.2.10:5060, or a name")
+		c.checkPeerLimits(p, path)
 		for j, s := range p.Sources {
 			_, err := parsePrefix(s)
 			c.want(err == nil, fmt.Sprintf("%s.sources[%d]", path, j), "want an IP address or a prefix such as 192.0.2.0/24")
@@ -153,6 +163,30 @@ func (c checker) checkPeers(peers []peerConfig) {
 		c.want(p.Role == "core" || len(p.Numbers) == 0, path+".numbers", "only a core owns numbers")
 	}
 	c.want(roles["core"]+roles["trunk"] < len(peers) || roles["core"] > 0 && roles["trunk"] > 0, "gateway.peers", "want at least one core and one trunk")
+}
+
+func (c checker) checkPeerLimits(p peerConfig, path string) {
+	c.want(p.Weight >= 1, path+".weight", "want 1 or more")
+	c.want(p.MaxCalls >= 0, path+".max_calls", "want 0 (no limit) or more")
+	c.want(p.CallRate >= 0, path+".call_rate", "want 0 (no limit) or more")
+	c.want(*p.Ping == 0 || time.Duration(*p.Ping) >= time.Second, path+".ping", "want 0s (none) or at least 1s")
+	c.want(p.Certificate == "" || validFingerprint(p.Certificate), path+".certificate", "want the SHA-256 of the peer's certificate: 64 lower-case hexadecimal digits")
+	c.want(p.Net == "tls" || p.Certificate == "" && p.TLSName == "", path+".net", "want tls for a peer with certificate or tls_name")
+	c.want(p.Certificate == "" || p.TLSName == "", path+".tls_name", "want either certificate or tls_name")
+}
+
+// checkOther looks at a side's second media address.
+func (c checker) checkOther(first, other, path string) {
+	a, _ := netip.ParseAddr(first)
+	b, err := netip.ParseAddr(other)
+	c.want(other == "" || err == nil && a.Is4() != b.Is4(), path, "want an IP address of the other family, IPv4 or IPv6")
+}
+
+func validNet(name string) bool { return name == "udp" || name == "tcp" || name == "tls" }
+
+// validName reports whether a text can be a DNS name.
+func validName(s string) bool {
+	return len(s) <= 253 && regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?\.)*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$`).MatchString(s)
 }
 
 func (c checker) checkAdmin(cfg *config) {

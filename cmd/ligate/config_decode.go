@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -95,6 +96,9 @@ func (d *decoder) walk(n ast.Node, v reflect.Value, path string) {
 		d.walkStruct(n, v, path)
 	case reflect.Slice:
 		d.walkSlice(n, v, path)
+	case reflect.Pointer: // a value whose zero is not its default
+		v.Set(reflect.New(v.Type().Elem()))
+		d.walk(n, v.Elem(), path)
 	default:
 		if text := scalar(n, v); text != "" {
 			d.fail(lineOf(n), path, text)
@@ -169,6 +173,12 @@ func scalar(n ast.Node, v reflect.Value) string {
 			return "want true or false"
 		}
 		v.SetBool(b)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return "want a number"
+		}
+		v.SetFloat(f)
 	default:
 		i, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -26,14 +27,17 @@ type node struct {
 	ops   *prometheus.Registry // the same with none and with many taps
 	li    *prometheus.Registry // figures that depend on warrants
 	ready atomic.Bool
-	up    chan struct{} // closed once every role serves
+
+	stopping atomic.Bool   // told to stop; running calls may still end
+	up       chan struct{} // closed once every role serves
 
 	db   *database // nil without mediation and admin
 	bus  *bus.Bus  // nil without gateway
 	runs []part
 
-	store   *evidence.Store // opened once
-	closers []func() error  // called when nothing runs any more
+	drain   func(context.Context) int // lets running calls end; nil without gateway
+	store   *evidence.Store           // opened once
+	closers []func() error            // called when nothing runs any more
 }
 
 // part is something that runs until the node stops. Parts are stopped in reverse
@@ -98,7 +102,27 @@ func (n *node) build() error {
 	return nil
 }
 
+// lingering returns a context that outlives ctx until the running calls have ended,
+// or have had their time.
+func (n *node) lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		defer cancel()
+		n.stopping.Store(true)
+		if n.drain == nil || !n.ready.Load() {
+			return
+		}
+		limit, done := context.WithTimeout(longer, time.Duration(*n.cfg.Gateway.Drain))
+		defer done()
+		n.log.InfoContext(longer, "no new calls; running ones may end")
+		n.log.InfoContext(longer, "stopping", slog.Int("calls_left", n.drain(limit)))
+	})
+	return longer, func() { stop(); cancel() }
+}
+
 func (n *node) serve(ctx context.Context) error {
+	ctx, cancel := n.lingering(ctx)
+	defer cancel()
 	late, stopLate := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopLate(nil)
 	lateGroup, lateCtx := errgroup.WithContext(late)
@@ -165,14 +189,21 @@ func (p part) named(err error) error {
 	return fmt.Errorf("%s: %w", p.name, err)
 }
 
-var errStarting = errors.New("starting")
+// Why a node is not ready.
+var (
+	errStarting = errors.New("starting")
+	errStopping = errors.New("stopping: no new calls")
+)
 
 // buildOps makes the listeners of operations and LI staff.
 func (n *node) buildOps() error {
 	cfg := ops.Config{
 		Listen: n.cfg.Metrics.Listen, Ops: n.ops, Log: n.log,
 		Ready: func() error {
-			if !n.ready.Load() {
+			switch {
+			case n.stopping.Load():
+				return errStopping
+			case !n.ready.Load():
 				return errStarting
 			}
 			return nil

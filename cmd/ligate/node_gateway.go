@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ligate/ligate/bus"
@@ -80,8 +85,9 @@ func (n *node) buildRelay() (*media.Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trunk address: %w", err)
 	}
+	other := func(addr string) netip.Addr { a, _ := netip.ParseAddr(addr); return a } // empty is none; checked with the config
 	relay, err := media.New(media.Config{
-		AccessAddr: access, TrunkAddr: trunk, Ports: media.PortRange{Min: m.Ports.Min, Max: m.Ports.Max}, Threads: m.Threads, OpsReg: n.ops,
+		AccessAddr: access, TrunkAddr: trunk, AccessOther: other(m.AccessOther), TrunkOther: other(m.TrunkOther), Ports: media.PortRange{Min: m.Ports.Min, Max: m.Ports.Max}, Threads: m.Threads, OpsReg: n.ops,
 	})
 	if err != nil {
 		return nil, err
@@ -97,6 +103,15 @@ func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Re
 	}
 	cfg := sipproxy.Config{
 		Log: n.log, Plan: n.cfg.plan(), Secret: key, Relay: relayAdapter{relay}, Index: index, Tee: copies, OpsReg: n.ops, LIReg: n.li,
+	}
+	if cfg.TLS, err = n.cfg.Gateway.SIP.tls(); err != nil {
+		return err
+	}
+	cfg.Emergency = n.cfg.Gateway.SIP.Emergency
+	if dns := n.cfg.Gateway.SIP.DNS; dns != "" {
+		if cfg.Resolver, err = netip.ParseAddrPort(dns); err != nil {
+			return fmt.Errorf("DNS server: %w", err)
+		}
 	}
 	for _, l := range n.cfg.Gateway.SIP.Listen {
 		addr, err := netip.ParseAddrPort(l.Addr)
@@ -117,16 +132,44 @@ func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Re
 		return err
 	}
 	n.add(part{name: "sip", run: proxy.Run, ready: proxy.Ready()})
+	n.drain = proxy.Drain
 	return nil
 }
 
-func (p peerConfig) peer() (sipproxy.Peer, error) {
-	addr, err := netip.ParseAddrPort(p.Addr)
-	if err != nil {
-		return sipproxy.Peer{}, fmt.Errorf("peer address: %w", err)
+// tls reads the gateway's certificate and the authorities that it believes, nil
+// without a TLS listener.
+func (c sipConfig) tls() (*sipproxy.TLS, error) {
+	if c.TLS.Certificate == "" {
+		return nil, nil
 	}
+	own, err := pki.Load(c.TLS.Certificate, c.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("SIP over TLS: %w", err)
+	}
+	t := &sipproxy.TLS{Certificate: own}
+	if c.TLS.CA == "" {
+		return t, nil
+	}
+	text, err := os.ReadFile(c.TLS.CA)
+	if err != nil {
+		return nil, fmt.Errorf("SIP over TLS: authorities: %w", err)
+	}
+	t.CAs = x509.NewCertPool()
+	if !t.CAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("SIP over TLS: %s holds no PEM certificate", c.TLS.CA)
+	}
+	return t, nil
+}
+
+func (p peerConfig) peer() (sipproxy.Peer, error) {
 	peer := sipproxy.Peer{
-		Name: p.Name, Role: sipproxy.RoleTrunk, Net: p.Net, Addr: addr, Trusted: p.Trusted, Numbers: p.Numbers, Domains: p.Domains, Priority: p.Priority,
+		Name: p.Name, Role: sipproxy.RoleTrunk, Net: p.Net, Trusted: p.Trusted, Numbers: p.Numbers, Domains: p.Domains,
+		Priority: p.Priority, Weight: p.Weight, Certificate: p.Certificate, TLSName: p.TLSName, Ping: time.Duration(*p.Ping),
+		MaxCalls: p.MaxCalls, CallRate: p.CallRate, Emergency: p.Emergency, NoTCP: p.NoTCP,
+	}
+	var err error
+	if peer.Addr, peer.Host, peer.Port, err = p.where(); err != nil {
+		return sipproxy.Peer{}, fmt.Errorf("peer address: %w", err)
 	}
 	if p.Role == "core" {
 		peer.Role = sipproxy.RoleCore
@@ -139,6 +182,25 @@ func (p peerConfig) peer() (sipproxy.Peer, error) {
 		peer.Sources = append(peer.Sources, prefix)
 	}
 	return peer, nil
+}
+
+// where reads addr: an address with its port, a name, or a name with its port.
+func (p peerConfig) where() (addr netip.AddrPort, host string, port uint16, err error) {
+	if addr, err = netip.ParseAddrPort(p.Addr); err == nil {
+		return addr, "", 0, nil
+	}
+	host, digits, found := strings.Cut(p.Addr, ":")
+	if !validName(host) {
+		return netip.AddrPort{}, "", 0, errors.New("want address:port, a name or name:port")
+	}
+	if !found {
+		return netip.AddrPort{}, host, 0, nil
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || n == 0 {
+		return netip.AddrPort{}, "", 0, errors.New("want a port from 1 to 65535")
+	}
+	return netip.AddrPort{}, host, uint16(n), nil
 }
 
 // buildX1 serves X1 to the one ADMF of this deployment.
@@ -168,8 +230,8 @@ func (n *node) buildX1(index *tasking.Index) error {
 type relayAdapter struct{ relay *media.Relay }
 
 // Open begins the media of one call.
-func (a relayAdapter) Open() (sipproxy.MediaSession, error) {
-	return sessionAdapter{a.relay.Open()}, nil
+func (a relayAdapter) Open(ipv6 sipproxy.Families) (sipproxy.MediaSession, error) {
+	return sessionAdapter{a.relay.Open(media.Families(ipv6))}, nil
 }
 
 type sessionAdapter struct{ session *media.Session }

@@ -41,7 +41,7 @@ type route struct {
 const noSocket = -1
 
 func bind(s *Session, side Side, port int) (*end, error) {
-	local := netip.AddrPortFrom(s.relay.addr[side], uint16(port))
+	local := netip.AddrPortFrom(s.addr[side], uint16(port))
 	family := unix.AF_INET
 	if local.Addr().Is6() {
 		family = unix.AF_INET6

@@ -85,7 +85,7 @@ func rtp(n byte) []byte {
 
 func open(t testing.TB, r *media.Relay, access, trunk phone) (*media.Session, *media.Stream) {
 	t.Helper()
-	s := r.Open()
+	s := r.Open(media.Families{})
 	st, err := s.Stream(0)
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestLatchesOntoNATedAccess(t *testing.T) {
 	t.Parallel()
 	r := start(t, media.Config{Ports: media.PortRange{Min: 31200, Max: 31299}})
 	a, b := newPhone(t, "127.0.0.4:0"), newPhone(t, "127.0.0.2:0")
-	s := r.Open()
+	s := r.Open(media.Families{})
 	defer s.Close()
 	st, err := s.Stream(0)
 	if err != nil {
@@ -284,7 +284,7 @@ func openAll(t *testing.T, r *media.Relay, n int) *media.Session {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		s := r.Open()
+		s := r.Open(media.Families{})
 		var err error
 		for i := 0; i < n && err == nil; i++ {
 			_, err = s.Stream(i)

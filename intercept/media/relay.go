@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,20 +26,22 @@ const (
 
 // Config is what a Relay needs; fields without a default are required.
 type Config struct {
-	AccessAddr netip.Addr            // our address towards subscribers
-	TrunkAddr  netip.Addr            // our address towards trunks
-	Ports      PortRange             // on each address
-	Threads    int                   // default one a core
-	Quiet      time.Duration         // rest of a port after a call; default 5 s
-	OpsReg     prometheus.Registerer // nil = none
+	AccessAddr  netip.Addr            // our address towards subscribers
+	TrunkAddr   netip.Addr            // our address towards trunks
+	AccessOther netip.Addr            // the same in the other address family; zero = none
+	TrunkOther  netip.Addr            // the same in the other address family; zero = none
+	Ports       PortRange             // on each address
+	Threads     int                   // default one a core
+	Quiet       time.Duration         // rest of a port after a call; default 5 s
+	OpsReg      prometheus.Registerer // nil = none
 }
 
 const defaultQuiet = 5 * time.Second
 
 // Relay owns the media sockets.
 type Relay struct {
-	addr    [3]netip.Addr // by Side
-	ports   [3]*ports     // by Side
+	addrs   [3][]netip.Addr       // by Side, the default first
+	ports   map[netip.Addr]*ports // read only
 	threads []*thread
 	next    atomic.Uint32
 	ready   chan struct{}
@@ -64,12 +67,15 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.Quiet == 0 {
 		cfg.Quiet = defaultQuiet
 	}
-	r := &Relay{ready: make(chan struct{}), sessions: map[*Session]struct{}{}}
-	r.addr[Access], r.addr[Trunk] = cfg.AccessAddr, cfg.TrunkAddr
-	r.ports[Access] = newPorts(cfg.Ports, cfg.Quiet)
-	r.ports[Trunk] = r.ports[Access]
-	if cfg.AccessAddr != cfg.TrunkAddr {
-		r.ports[Trunk] = newPorts(cfg.Ports, cfg.Quiet)
+	r := &Relay{ready: make(chan struct{}), sessions: map[*Session]struct{}{}, ports: map[netip.Addr]*ports{}}
+	r.addrs[Access], r.addrs[Trunk] = []netip.Addr{cfg.AccessAddr, cfg.AccessOther}, []netip.Addr{cfg.TrunkAddr, cfg.TrunkOther}
+	for side, list := range r.addrs {
+		r.addrs[side] = slices.DeleteFunc(list, func(a netip.Addr) bool { return !a.IsValid() })
+		for _, a := range r.addrs[side] {
+			if r.ports[a] == nil {
+				r.ports[a] = newPorts(cfg.Ports, cfg.Quiet)
+			}
+		}
 	}
 	for range cfg.Threads {
 		t, err := newThread(r)
@@ -113,9 +119,9 @@ func (r *Relay) Sessions() int {
 
 // PortsInUse is the number of port pairs that open sessions hold.
 func (r *Relay) PortsInUse() int {
-	n := r.ports[Access].used()
-	if r.ports[Trunk] != r.ports[Access] {
-		n += r.ports[Trunk].used()
+	n := 0
+	for _, p := range r.ports {
+		n += p.used()
 	}
 	return n
 }
@@ -146,12 +152,26 @@ func (r *Relay) Run(ctx context.Context) error {
 	return err
 }
 
-// Open begins a session: one PSTN-bridged dialog. It takes no port yet.
-func (r *Relay) Open() *Session {
+// Families says which sides speak IPv6.
+type Families struct{ Access, Trunk bool }
+
+// Open begins a session: one PSTN-bridged dialog. It takes no port yet. A side for
+// whose family there is no address gets the side's default one.
+func (r *Relay) Open(ipv6 Families) *Session {
 	s := &Session{relay: r, thread: r.threads[int(r.next.Add(1))%len(r.threads)], opened: time.Now()}
+	s.addr[Access], s.addr[Trunk] = r.pick(Access, ipv6.Access), r.pick(Trunk, ipv6.Trunk)
 	s.taps.Store(&[]Tapping{})
 	r.mu.Lock()
 	r.sessions[s] = struct{}{}
 	r.mu.Unlock()
 	return s
+}
+
+func (r *Relay) pick(side Side, ipv6 bool) netip.Addr {
+	for _, a := range r.addrs[side] {
+		if a.Is6() == ipv6 {
+			return a
+		}
+	}
+	return r.addrs[side][0]
 }

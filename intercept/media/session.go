@@ -31,6 +31,7 @@ type Tapping struct {
 type Session struct {
 	relay  *Relay
 	thread *thread
+	addr   [3]netip.Addr // by Side
 	opened time.Time
 	taps   atomic.Pointer[[]Tapping] // read by the relay thread at each packet
 	last   atomic.Int64              // Unix nanoseconds of the last packet
@@ -91,7 +92,7 @@ const bindTries = 20
 func (s *Session) bindPair(side Side) ([2]*end, error) {
 	var last error
 	for range bindTries {
-		port, err := s.relay.ports[side].take()
+		port, err := s.relay.ports[s.addr[side]].take()
 		if err != nil {
 			return [2]*end{}, err
 		}
@@ -103,7 +104,7 @@ func (s *Session) bindPair(side Side) ([2]*end, error) {
 			}
 			rtp.close()
 		}
-		s.relay.ports[side].give(port)
+		s.relay.ports[s.addr[side]].give(port)
 		last = err
 	}
 	return [2]*end{}, fmt.Errorf("media: bind ports: %w", last)
@@ -119,7 +120,7 @@ func (s *Session) release(st *Stream) {
 		for _, e := range pair {
 			s.thread.remove(e)
 		}
-		s.relay.ports[side].give(int(pair[0].local.Port()))
+		s.relay.ports[s.addr[side]].give(int(pair[0].local.Port()))
 	}
 }
 

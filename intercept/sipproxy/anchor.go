@@ -73,7 +73,11 @@ func (c *call) openMedia() error {
 	if c.session != nil {
 		return nil
 	}
-	session, err := c.shard.proxy.cfg.Relay.Open()
+	ipv6 := Families{Access: c.a.ipv6(), Trunk: c.b.ipv6()}
+	if c.a.side() == Trunk {
+		ipv6 = Families{Access: c.b.ipv6(), Trunk: c.a.ipv6()}
+	}
+	session, err := c.shard.proxy.cfg.Relay.Open(ipv6)
 	if err != nil {
 		return err
 	}

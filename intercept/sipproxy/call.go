@@ -17,6 +17,7 @@ type call struct {
 	callID  string
 	aTag    string // A's tag
 	a, b    *peer  // who sent the first request, and who got it
+	entered *peer  // b, once it counts the call
 	bridged bool   // exactly one of them is a trunk
 
 	confirmed bool     // a 2xx came
@@ -85,7 +86,9 @@ func (s *shard) attachDialog(tx *serverTx) (fresh bool) {
 	if tx.call = s.calls[k.leg]; tx.call != nil || !bridge(k.a, k.b) {
 		return false
 	}
+	k.a.enter(false)
 	c := s.newCall(k.leg, m.CallID, k.a, k.b)
+	c.goesTo(k.b, false)
 	c.confirmed, c.mediaTag, c.dialogs = true, tx.calleeTag, []string{tx.calleeTag}
 	c.aTag = m.To.Tag
 	if tx.fromA {
@@ -106,17 +109,35 @@ func (s *shard) newCall(l leg, callID string, a, b *peer) *call {
 	s.calls[l] = c
 	s.byCallID[callID] = append(s.byCallID[callID], c)
 	s.proxy.metrics.calls.Inc()
+	s.proxy.live.Add(1)
 	c.watch(c.limit)
 	return c
 }
 
-// goesTo says which peer the first request is tried at now.
-func (c *call) goesTo(p *peer) {
-	if c.report || c.b == p {
-		return
+// goesTo says which peer the first request is tried at now. It reports false when
+// that peer has as many calls as it may.
+func (c *call) goesTo(p *peer, limited bool) bool {
+	if c.report || c.ended {
+		return true
+	}
+	if c.entered != p {
+		if !p.enter(limited) {
+			return false
+		}
+		if c.entered != nil {
+			c.entered.leave()
+		}
+		c.entered = p
+	}
+	if c.b == p {
+		return true
+	}
+	if c.session != nil && c.b.ipv6() != p.ipv6() {
+		c.closeMedia() // its ports speak the other address family
 	}
 	c.b, c.bridged = p, bridge(c.a, p)
 	c.shard.refreshTaps(c)
+	return true
 }
 
 // watch ends the call when neither signalling nor media came for its limit.
@@ -207,7 +228,12 @@ func (c *call) end() {
 	c.ended = true
 	c.idle.stop()
 	c.closeMedia()
+	c.a.leave()
+	if c.entered != nil {
+		c.entered.leave()
+	}
 	c.shard.proxy.metrics.calls.Dec()
+	c.shard.proxy.live.Add(-1)
 	c.shard.after(c.shard.proxy.cfg.Timers.life(), func() {
 		c.shard.forget(c)
 	})

@@ -1,6 +1,7 @@
 package sipproxy
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
@@ -12,9 +13,11 @@ type clientTx struct {
 	key    string // branch and method
 	state  txState
 	invite bool
-	server *serverTx // nil for a CANCEL
+	server *serverTx // nil for requests of our own: CANCEL and OPTIONS
+	hop    nextHop
 	flow   flow
-	out    []byte // the request, for retransmissions and for its ACK and CANCEL
+	done   func(status int) // hears how a request of our own ended; may be nil
+	out    []byte           // the request, for retransmissions and for its ACK and CANCEL
 
 	heard      bool   // a provisional response above 100 was forwarded
 	cancelWait bool   // CANCEL goes out with the first provisional (RFC 3261 clause 9.1)
@@ -29,14 +32,18 @@ type clientTx struct {
 func clientKey(branch, method string) string { return branch + "|" + method }
 
 // newClientTx sends a request.
-func (s *shard) newClientTx(server *serverTx, f flow, branch, method string, out []byte) *clientTx {
+func (s *shard) newClientTx(server *serverTx, hop nextHop, branch, method string, out []byte) *clientTx {
 	c := &clientTx{
-		shard: s, key: clientKey(branch, method), state: trying, invite: method == "INVITE", server: server, flow: f, out: out,
+		shard: s, key: clientKey(branch, method), state: trying, invite: method == "INVITE", server: server, hop: hop, flow: hop.flow, out: out,
 	}
 	s.clients[c.key] = c
 	t := s.proxy.cfg.Timers
-	c.giveUp = s.after(t.life(), c.timedOut)
-	if !f.sock.reliable() {
+	if server != nil && server.moreHops() {
+		c.giveUp = s.after(min(t.Hop, t.life()), c.abandon)
+	} else {
+		c.giveUp = s.after(t.life(), c.timedOut)
+	}
+	if !c.flow.sock.reliable() {
 		c.retransmit(t.T1)
 	}
 	c.send(out)
@@ -144,7 +151,7 @@ func (c *clientTx) sendCancel() {
 	c.cancelSent = true
 	b := hopByHop(c.out, "CANCEL", "", c.reason)
 	if m, err := wire.Parse(b); err == nil {
-		c.shard.newClientTx(nil, c.flow, m.TopVia.Branch, "CANCEL", b)
+		c.shard.newClientTx(nil, c.hop, m.TopVia.Branch, "CANCEL", b)
 	}
 	// RFC 3261 clause 9.1: without a final response the INVITE is over then.
 	c.giveUp.stop()
@@ -160,10 +167,29 @@ func (c *clientTx) timedOut() {
 	c.failed(408)
 }
 
-func (c *clientTx) transportFailed() {
-	if c.state == trying {
-		c.failed(503)
+// abandon goes on to the next hop while this one says nothing. If it speaks after
+// all it is told to stop (RFC 3261 clause 16.10), and a 2xx of it still counts.
+func (c *clientTx) abandon() {
+	t := c.shard.proxy.cfg.Timers
+	c.resend.stop()
+	c.cancelWait = true
+	c.giveUp = c.shard.after(t.life(), c.timedOut)
+	c.hop.failed(c.shard.now)
+	if c.server.client == c {
+		c.shard.tryNext(c.server)
 	}
+}
+
+func (c *clientTx) transportFailed() {
+	if c.state != trying {
+		return
+	}
+	if c.server != nil && c.server.client == c && c.hop.large {
+		c.remove()
+		c.shard.backToUDP(c.server)
+		return
+	}
+	c.failed(503)
 }
 
 // failed ends the transaction without a response from the peer.
@@ -171,12 +197,49 @@ func (c *clientTx) failed(status int) {
 	cancelled := c.cancelSent
 	c.remove()
 	if c.server == nil {
+		c.told(status)
 		return
 	}
 	if cancelled {
 		status = 487
 	}
 	c.shard.branchFailed(c.server, c, status)
+}
+
+// told passes on how a request of our own ended.
+func (c *clientTx) told(status int) {
+	if c.done != nil {
+		c.done(status)
+	}
+}
+
+// failed notes at the place that a request was not served.
+func (h nextHop) failed(now time.Time) {
+	if h.place != nil {
+		h.place.health.failed(now)
+	}
+}
+
+// answered notes what the place's response says about it.
+func (h nextHop) answered(now time.Time, m *wire.Message) {
+	if h.place == nil {
+		return
+	}
+	if m.Status == 503 {
+		seconds, _ := strconv.Atoi(m.Value(wire.RetryAfter)[:digits(m.Value(wire.RetryAfter))])
+		h.place.health.busy(now, time.Duration(seconds)*time.Second)
+		return
+	}
+	h.place.health.served()
+}
+
+// digits is how many digits a text begins with.
+func digits(text string) int {
+	n := 0
+	for n < len(text) && n < 9 && text[n] >= '0' && text[n] <= '9' {
+		n++
+	}
+	return n
 }
 
 func (c *clientTx) remove() {

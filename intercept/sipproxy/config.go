@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,10 @@ type Config struct {
 	OpsReg prometheus.Registerer // the same with none and with many taps; nil = none
 	LIReg  prometheus.Registerer // LI figures; nil = none
 
+	TLS       *TLS           // required with a listener or peer on "tls"
+	Resolver  netip.AddrPort // DNS server for peers by name; zero = the system's
+	Emergency []string       // numbers as they are dialled, such as "112"; service URNs count anyway
+
 	Shards          int           // default one a core
 	MaxTransactions int           // server transactions a shard; more new INVITEs get 503; default 100000
 	IdleCall        time.Duration // a call without signalling and media for so long is forgotten; default 2h
@@ -37,7 +42,7 @@ type Config struct {
 // Listen is one socket. The address must be concrete: it stands in Via and
 // Record-Route.
 type Listen struct {
-	Net  string // "udp" or "tcp"
+	Net  string // "udp", "tcp" or "tls"
 	Addr netip.AddrPort
 }
 
@@ -54,13 +59,25 @@ const (
 type Peer struct {
 	Name     string
 	Role     Role
-	Net      string // "udp" (default) or "tcp"
+	Net      string // "udp" (default), "tcp" or "tls"; with Host also "" for what DNS says
 	Addr     netip.AddrPort
-	Sources  []netip.Prefix // where its messages come from; empty = Addr's IP
+	Host     string         // instead of Addr: a name to be looked up (RFC 3263)
+	Port     uint16         // with Host: no NAPTR and SRV look-up, but this port; 0 = look up
+	Sources  []netip.Prefix // where its messages come from; empty = where it listens
 	Trusted  bool           // its asserted identities count (RFC 3325)
 	Numbers  []string       // E.164 prefixes that a core owns, with or without "+"
 	Domains  []string       // domains that it owns
 	Priority int            // among peers of one role; lower is tried first
+	Weight   int            // share among peers of one priority; default 1
+
+	Certificate string // SHA-256 of its certificate, hexadecimal; then it is known by that only
+	TLSName     string // name in its certificate; then it is known by that only
+
+	Ping      time.Duration // between OPTIONS that ask whether it is up; 0 = none
+	MaxCalls  int           // in progress at once, both directions; 0 = no limit
+	CallRate  float64       // new calls a second, both directions; 0 = no limit
+	Emergency bool          // emergency calls go here first
+	NoTCP     bool          // requests over 1300 octets go over UDP too
 }
 
 // Timers are RFC 3261's; zero means the standard's value.
@@ -69,6 +86,8 @@ type Timers struct {
 	T2 time.Duration // longest retransmission interval; default 4s
 	T4 time.Duration // longest life of a message in the network; default 5s
 	C  time.Duration // longest wait for a final response to INVITE; default 185s
+
+	Hop time.Duration // longest wait for any response while another hop is left; default 4s
 }
 
 const secretBytes = 32
@@ -88,7 +107,7 @@ func (c *Config) setDefaults() {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&c.Timers.T1, 500 * time.Millisecond}, {&c.Timers.T2, 4 * time.Second}, {&c.Timers.T4, 5 * time.Second}, {&c.Timers.C, 185 * time.Second}} {
+	}{{&c.Timers.T1, 500 * time.Millisecond}, {&c.Timers.T2, 4 * time.Second}, {&c.Timers.T4, 5 * time.Second}, {&c.Timers.C, 185 * time.Second}, {&c.Timers.Hop, 4 * time.Second}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -100,8 +119,11 @@ func (c *Config) validate() error {
 		return ErrConfig
 	}
 	for _, l := range c.Listen {
-		if l.Net != "udp" && l.Net != "tcp" || !l.Addr.IsValid() || l.Addr.Addr().IsUnspecified() {
+		if !slices.Contains([]string{netUDP, netTCP, netTLS}, l.Net) || !l.Addr.IsValid() || l.Addr.Addr().IsUnspecified() {
 			return ErrListen
+		}
+		if l.Net == netTLS && c.TLS == nil {
+			return ErrTLS
 		}
 	}
 	if err := c.Plan.Validate(); err != nil {
@@ -110,16 +132,35 @@ func (c *Config) validate() error {
 	names := map[string]bool{}
 	for i := range c.Peers {
 		p := &c.Peers[i]
-		if p.Net == "" {
-			p.Net = "udp"
-		}
-		if p.Name == "" || names[p.Name] || p.Role < RoleCore || p.Role > RoleTrunk || !p.Addr.IsValid() || !c.served(p) {
+		if p.Name == "" || names[p.Name] {
 			return ErrPeer
 		}
 		names[p.Name] = true
-		for j, n := range p.Numbers {
-			p.Numbers[j] = strings.TrimPrefix(n, "+")
+		if err := c.checkPeer(p); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (c *Config) checkPeer(p *Peer) error {
+	if p.Net == "" && (p.Host == "" || p.Port != 0) {
+		p.Net = netUDP
+	}
+	if p.Weight == 0 {
+		p.Weight = 1
+	}
+	if p.Role < RoleCore || p.Role > RoleTrunk || p.Weight < 0 || p.MaxCalls < 0 || p.CallRate < 0 || p.Ping < 0 {
+		return ErrPeer
+	}
+	if p.Addr.IsValid() == (p.Host != "") || p.Host == "" && !c.served(p) {
+		return ErrPeer
+	}
+	if p.certified() && (p.Net != netTLS || c.TLS == nil) {
+		return ErrTLS
+	}
+	for j, n := range p.Numbers {
+		p.Numbers[j] = strings.TrimPrefix(n, "+")
 	}
 	return nil
 }

@@ -6,27 +6,34 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 )
 
 // socket is one listener.
 type socket struct {
-	net    string
+	net    string // one of the nets below
 	local  netip.AddrPort
 	sentBy string // host:port as it stands in Via
 	via    string // "SIP/2.0/UDP host:port"
 	udp    *net.UDPConn
 	tcp    *net.TCPListener
-	pool   *pool // TCP connections
+	pool   *pool // TCP or TLS connections
 }
+
+const (
+	netUDP = "udp"
+	netTCP = "tcp"
+	netTLS = "tls"
+)
 
 const socketBuffer = 4 << 20 // octets that may wait in the kernel
 
 func openSocket(ctx context.Context, l Listen) (*socket, error) {
 	s := &socket{net: l.Net, pool: newPool()}
 	var lc net.ListenConfig
-	if l.Net == "udp" {
+	if l.Net == netUDP {
 		pc, err := lc.ListenPacket(ctx, "udp", l.Addr.String())
 		if err != nil {
 			return nil, fmt.Errorf("listen: %w", err)
@@ -46,10 +53,7 @@ func openSocket(ctx context.Context, l Listen) (*socket, error) {
 	}
 	s.local = netip.AddrPortFrom(s.local.Addr().Unmap(), s.local.Port())
 	s.sentBy = s.local.String()
-	s.via = "SIP/2.0/UDP " + s.sentBy
-	if s.tcp != nil {
-		s.via = "SIP/2.0/TCP " + s.sentBy
-	}
+	s.via = "SIP/2.0/" + strings.ToUpper(s.net) + " " + s.sentBy
 	return s, nil
 }
 
@@ -68,12 +72,23 @@ func (s *socket) reliable() bool { return s.tcp != nil }
 // is reports whether a host and port name this socket.
 func (s *socket) is(host string, port uint16) bool {
 	if port == 0 {
-		port = defaultPort
+		port = portOf(s.net)
 	}
 	return port == s.local.Port() && hostAddr(host) == s.local.Addr()
 }
 
-const defaultPort = 5060
+const (
+	defaultPort    = 5060
+	defaultTLSPort = 5061
+)
+
+// portOf is where a transport is spoken when nobody says where.
+func portOf(network string) uint16 {
+	if network == netTLS {
+		return defaultTLSPort
+	}
+	return defaultPort
+}
 
 // hostAddr reads an address as it stands in a URI, invalid for a name.
 func hostAddr(host string) netip.Addr {
@@ -102,7 +117,7 @@ func (f flow) back(m *wire.Message) flow {
 	}
 	port := m.TopVia.Port
 	if port == 0 {
-		port = defaultPort
+		port = portOf(f.sock.net)
 	}
 	f.remote = netip.AddrPortFrom(f.remote.Addr(), port)
 	return f
@@ -145,18 +160,42 @@ func (f failure) tell() {
 	}
 }
 
-// socketFor picks the listener towards an address.
+// socketFor picks the listener towards an address: of several that could, the one
+// whose address the kernel would send from.
 func (p *Proxy) socketFor(network string, addr netip.Addr) *socket {
-	var found *socket
+	var found []*socket
 	for _, s := range p.sockets {
-		if s.net != network || s.local.Addr().Is4() != addr.Is4() {
-			continue
-		}
-		if found == nil || found.local.Addr().IsLoopback() != addr.IsLoopback() && s.local.Addr().IsLoopback() == addr.IsLoopback() {
-			found = s
+		if s.net == network && s.local.Addr().Is4() == addr.Is4() {
+			found = append(found, s)
 		}
 	}
-	return found
+	if len(found) == 0 {
+		return nil
+	}
+	if len(found) > 1 {
+		local := sourceTowards(addr)
+		for _, s := range found {
+			if s.local.Addr() == local {
+				return s
+			}
+		}
+		for _, s := range found {
+			if s.local.Addr().IsLoopback() == addr.IsLoopback() {
+				return s
+			}
+		}
+	}
+	return found[0]
+}
+
+// sourceTowards asks the kernel; nothing is sent.
+func sourceTowards(addr netip.Addr) netip.Addr {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, defaultPort)))
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer func() { _ = c.Close() }()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 }
 
 // mine reports whether host and port name one of the proxy's sockets.
@@ -170,14 +209,17 @@ func (p *Proxy) mine(host string, port uint16) bool {
 }
 
 // routeURI is the proxy's own Record-Route value for a socket.
-func routeURI(s *socket, cookie string) string {
+func routeURI(s *socket, scheme, cookie string) string {
+	if scheme != "sips" {
+		scheme = "sip" // a tel: or urn: request is routed alike
+	}
 	transport := ""
-	if s.reliable() {
-		transport = ";transport=tcp"
+	if s.net != netUDP && scheme == "sip" {
+		transport = ";transport=" + s.net
 	}
 	host := s.local.Addr().String()
 	if s.local.Addr().Is6() {
 		host = "[" + host + "]"
 	}
-	return "<sip:" + host + ":" + strconv.Itoa(int(s.local.Port())) + transport + ";lr;" + cookieParam + "=" + cookie + ">"
+	return "<" + scheme + ":" + host + ":" + strconv.Itoa(int(s.local.Port())) + transport + ";lr;" + cookieParam + "=" + cookie + ">"
 }

@@ -17,7 +17,9 @@ import (
 // realRelay shows intercept/media as the proxy wants it.
 type realRelay struct{ *media.Relay }
 
-func (r realRelay) Open() (sipproxy.MediaSession, error) { return realSession{r.Relay.Open()}, nil }
+func (r realRelay) Open(ipv6 sipproxy.Families) (sipproxy.MediaSession, error) {
+	return realSession{r.Relay.Open(media.Families(ipv6))}, nil
+}
 
 type realSession struct{ *media.Session }
 

@@ -2,6 +2,7 @@ package sipproxy
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -21,12 +22,14 @@ const (
 	rejectNoMedia   reject = "no_media_ports"
 	rejectStray     reject = "stray_response"
 	rejectSend      reject = "transport"
+	rejectLimit     reject = "peer_limit"
+	rejectDrain     reject = "draining"
 )
 
 func rejects() []reject {
 	return []reject{
 		rejectStranger, rejectMalformed, rejectNoRoute, rejectLoop, rejectHops, rejectScheme, rejectExtension, rejectOverload,
-		rejectNoMedia, rejectStray, rejectSend,
+		rejectNoMedia, rejectStray, rejectSend, rejectLimit, rejectDrain,
 	}
 }
 
@@ -40,6 +43,7 @@ type metrics struct {
 	anchored     prometheus.Gauge
 	failovers    prometheus.Counter
 	unreadable   prometheus.Counter
+	lookups      prometheus.Counter
 
 	onNet     prometheus.Counter // LI
 	untrusted prometheus.Counter // LI
@@ -78,6 +82,7 @@ func newMetrics(ops, lawful prometheus.Registerer) (*metrics, error) {
 		onNet:        counter("on_net_matches_total", "Calls of a target that stayed on net: nothing was copied."),
 		untrusted:    counter("untrusted_matches_total", "Matches by a From that an untrusted peer sent: signalling only."),
 		matched:      counter("matched_calls_total", "Calls and registrations that matched a Task."),
+		lookups:      counter("failed_lookups_total", "Look-ups of a peer's name that failed."),
 	}
 	for _, method := range methods() {
 		m.requests[method] = requests.WithLabelValues(method)
@@ -88,10 +93,37 @@ func newMetrics(ops, lawful prometheus.Registerer) (*metrics, error) {
 	for _, r := range rejects() {
 		m.rejected[r] = rejected.WithLabelValues(string(r))
 	}
-	if err := register(ops, requests, responses, rejected, m.transactions, m.calls, m.anchored, m.failovers, m.unreadable); err != nil {
+	if err := register(ops, requests, responses, rejected, m.transactions, m.calls, m.anchored, m.failovers, m.unreadable, m.lookups); err != nil {
 		return nil, err
 	}
 	return m, register(lawful, m.onNet, m.untrusted, m.matched)
+}
+
+// peerFigures shows how each peer fares, by its configured name.
+func (p *Proxy) peerFigures(reg prometheus.Registerer) error {
+	for _, peer := range p.peers.all {
+		labels := prometheus.Labels{"peer": peer.Name}
+		up := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ligate_sipproxy_peer_up", Help: "1 when a place of the peer takes requests.", ConstLabels: labels,
+		}, func() float64 { return peer.up() })
+		calls := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ligate_sipproxy_peer_calls", Help: "Calls of the peer in progress.", ConstLabels: labels,
+		}, func() float64 { return float64(peer.calls.Load()) })
+		if err := register(reg, up, calls); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *peer) up() float64 {
+	now := time.Now()
+	for _, at := range *p.places.Load() {
+		if at.health.usable(now) {
+			return 1
+		}
+	}
+	return 0
 }
 
 func register(reg prometheus.Registerer, collectors ...prometheus.Collector) error {

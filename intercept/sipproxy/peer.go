@@ -1,18 +1,36 @@
 package sipproxy
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
 
 	"github.com/ligate/ligate/li"
 )
 
-// peer is a configured neighbour. It does not change after New.
+// peer is a configured neighbour. Its configuration does not change after New; where
+// it listens and how it fares do, and may be read by every shard.
 type peer struct {
 	Peer
 	id uint32 // keyed hash of the name, as it stands in cookies
+
+	places atomic.Pointer[[]*place] // where it listens; empty while its name is not resolved
+	calls  atomic.Int64             // in progress, in both directions
+	pace   *rate.Limiter            // of new calls; nil = no limit
+	udp    atomic.Int64             // until when large requests stay on UDP, in Unix nanoseconds
+}
+
+// place is one address of a peer.
+type place struct {
+	net      string
+	addr     netip.AddrPort
+	priority int // among the places of its peer; lower is tried first
+	share    float64
+	health   health
 }
 
 // side is where the peer's media comes from.
@@ -27,6 +45,7 @@ func (p *peer) side() Side {
 func (p *peer) owns(addr netip.Addr) bool { return p.match(addr) >= 0 }
 
 // match returns how many bits of the address the peer's sources fix, -1 for none.
+// Without configured sources a peer sends from where it listens.
 func (p *peer) match(addr netip.Addr) int {
 	best := -1
 	for _, s := range p.Sources {
@@ -34,51 +53,124 @@ func (p *peer) match(addr netip.Addr) int {
 			best = max(best, s.Bits())
 		}
 	}
+	if len(p.Sources) > 0 {
+		return best
+	}
+	for _, at := range *p.places.Load() {
+		if at.addr.Addr() == addr {
+			return addr.BitLen()
+		}
+	}
 	return best
 }
 
-// peers is the table of neighbours.
-type peers struct {
-	all    []*peer
-	byAddr map[netip.AddrPort]*peer
-	byID   map[uint32]*peer
-	cores  []*peer // by priority
-	trunks []*peer // by priority
+// ipv6 reports whether the peer is reached over IPv6.
+func (p *peer) ipv6() bool {
+	places := *p.places.Load()
+	return len(places) > 0 && places[0].addr.Addr().Is6()
 }
 
-func newPeers(configured []Peer, id func(name string) uint32) peers {
-	t := peers{byAddr: map[netip.AddrPort]*peer{}, byID: map[uint32]*peer{}}
+// enter counts a call, unless the peer has as many as it may.
+func (p *peer) enter(limited bool) bool {
+	n := p.calls.Add(1)
+	if limited && p.MaxCalls > 0 && n > int64(p.MaxCalls) || limited && p.pace != nil && !p.pace.Allow() {
+		p.calls.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (p *peer) leave() { p.calls.Add(-1) }
+
+// peers is the table of neighbours.
+type peers struct {
+	all       []*peer // in the configured order
+	byID      map[uint32]*peer
+	cores     []*peer
+	trunks    []*peer
+	certified bool // one of them is known by its certificate
+
+	mu     sync.Mutex // held while byAddr is replaced
+	byAddr atomic.Pointer[map[netip.AddrPort]*peer]
+}
+
+func newPeers(configured []Peer, id func(name string) uint32) *peers {
+	t := &peers{byID: map[uint32]*peer{}}
 	for _, c := range configured {
-		c.Addr = netip.AddrPortFrom(c.Addr.Addr().Unmap(), c.Addr.Port())
-		if len(c.Sources) == 0 {
-			c.Sources = []netip.Prefix{netip.PrefixFrom(c.Addr.Addr(), c.Addr.Addr().BitLen())}
-		}
 		p := &peer{Peer: c, id: id(c.Name)}
+		if c.CallRate > 0 {
+			p.pace = rate.NewLimiter(rate.Limit(c.CallRate), max(1, int(c.CallRate)))
+		}
+		p.places.Store(&[]*place{})
 		t.all = append(t.all, p)
-		t.byAddr[c.Addr] = p
 		t.byID[p.id] = p
+		t.certified = t.certified || c.certified()
 		if c.Role == RoleTrunk {
 			t.trunks = append(t.trunks, p)
 		} else {
 			t.cores = append(t.cores, p)
 		}
+		if c.Host == "" {
+			addr := netip.AddrPortFrom(c.Addr.Addr().Unmap(), c.Addr.Port())
+			p.places.Store(&[]*place{{net: c.Net, addr: addr, share: 1}})
+		}
 	}
-	for _, list := range [][]*peer{t.cores, t.trunks} {
-		slices.SortStableFunc(list, func(a, b *peer) int { return cmp.Compare(a.Priority, b.Priority) })
-	}
+	t.index()
 	return t
 }
 
+// move says where a peer listens now. Places that stay keep their health.
+func (t *peers) move(p *peer, places []*place) {
+	old := *p.places.Load()
+	for i, n := range places {
+		for _, o := range old {
+			if o.net == n.net && o.addr == n.addr {
+				o.priority, o.share = n.priority, n.share
+				places[i] = o
+			}
+		}
+	}
+	p.places.Store(&places)
+	t.index()
+}
+
+func (t *peers) index() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	byAddr := map[netip.AddrPort]*peer{}
+	for _, p := range t.all {
+		for _, at := range *p.places.Load() {
+			if byAddr[at.addr] == nil {
+				byAddr[at.addr] = p
+			}
+		}
+	}
+	t.byAddr.Store(&byAddr)
+}
+
+// at finds who listens at an address, nil for nobody.
+func (t *peers) at(addr netip.AddrPort) *peer { return (*t.byAddr.Load())[addr] }
+
 // bySource finds who sent from that address: a peer's own address first, then the
-// most specific source prefix. Nil is a stranger.
+// most specific source prefix. Peers that are known by their certificate do not
+// count. Nil is a stranger.
 func (t *peers) bySource(src netip.AddrPort) *peer {
-	if p, ok := t.byAddr[src]; ok {
+	return t.search(src, func(p *peer) bool { return !p.certified() })
+}
+
+// near finds whose an address is, however the peer proves who it is.
+func (t *peers) near(addr netip.AddrPort) *peer {
+	return t.search(addr, func(*peer) bool { return true })
+}
+
+func (t *peers) search(src netip.AddrPort, counts func(*peer) bool) *peer {
+	if p := t.at(src); p != nil && counts(p) {
 		return p
 	}
 	var found *peer
 	best := -1
 	for _, p := range t.all {
-		if bits := p.match(src.Addr()); bits > best {
+		if bits := p.match(src.Addr()); bits > best && counts(p) {
 			found, best = p, bits
 		}
 	}
@@ -86,20 +178,19 @@ func (t *peers) bySource(src netip.AddrPort) *peer {
 }
 
 // byDomain finds who owns a domain.
-func (t *peers) byDomain(host string) *peer {
+func (t *peers) byDomain(host string) []*peer {
+	var found []*peer
 	for _, p := range t.all {
-		for _, d := range p.Domains {
-			if strings.EqualFold(d, host) {
-				return p
-			}
+		if slices.ContainsFunc(p.Domains, func(d string) bool { return strings.EqualFold(d, host) }) {
+			found = append(found, p)
 		}
 	}
-	return nil
+	return found
 }
 
-// byNumber finds the core that owns a number: the longest prefix wins.
-func (t *peers) byNumber(ids []li.Identity) *peer {
-	var found *peer
+// byNumber finds the cores that own a number: the longest prefix wins.
+func (t *peers) byNumber(ids []li.Identity) []*peer {
+	var found []*peer
 	best := 0
 	for _, id := range ids {
 		if id.Kind() != li.E164 {
@@ -107,10 +198,17 @@ func (t *peers) byNumber(ids []li.Identity) *peer {
 		}
 		number := id.Reveal()
 		for _, p := range t.cores {
+			longest := 0
 			for _, prefix := range p.Numbers {
-				if len(prefix) > best && strings.HasPrefix(number, prefix) {
-					found, best = p, len(prefix)
+				if strings.HasPrefix(number, prefix) {
+					longest = max(longest, len(prefix))
 				}
+			}
+			if longest > best {
+				found, best = nil, longest
+			}
+			if longest == best && best > 0 {
+				found = append(found, p)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,14 +19,17 @@ import (
 type Proxy struct {
 	cfg     Config
 	log     *slog.Logger
-	peers   peers
+	peers   *peers
 	metrics *metrics
 	ready   chan struct{}
 
 	sockets   []*socket // opened by Run before ready is closed, then read only
 	shards    []*shard
 	seed      maphash.Seed
-	strangers *rate.Limiter // answers to unknown sources
+	strangers *rate.Limiter   // answers to unknown sources
+	help      map[string]bool // emergency numbers
+	draining  atomic.Bool     // new calls are refused
+	live      atomic.Int64    // calls in progress
 }
 
 // Answers to strangers are few: each is a chance to reflect traffic.
@@ -47,12 +51,15 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		cfg: cfg, log: cfg.Log, metrics: m, ready: make(chan struct{}), seed: maphash.MakeSeed(),
-		peers: newPeers(cfg.Peers, newKeyring(cfg.Secret).peerID), strangers: rate.NewLimiter(strangerAnswers, strangerBurst),
+		peers: newPeers(cfg.Peers, newKeyring(cfg.Secret).peerID), strangers: rate.NewLimiter(strangerAnswers, strangerBurst), help: map[string]bool{},
+	}
+	for _, n := range cfg.Emergency {
+		p.help[n] = true
 	}
 	for range cfg.Shards {
 		p.shards = append(p.shards, newShard(p))
 	}
-	return p, nil
+	return p, p.peerFigures(cfg.OpsReg)
 }
 
 // Ready is closed once all sockets are open.
@@ -80,6 +87,11 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.sockets = append(p.sockets, s)
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	if err := p.resolve(ctx, group); err != nil {
+		p.closeSockets()
+		return fmt.Errorf("sipproxy: %w", err)
+	}
+	p.startPings()
 	for _, s := range p.sockets {
 		s.pool.start(ctx, group, p)
 		group.Go(func() error { return p.serve(ctx, s) })
@@ -94,6 +106,25 @@ func (p *Proxy) Run(ctx context.Context) error {
 	err := group.Wait()
 	p.closeSockets()
 	return err
+}
+
+// drainLook is how often Drain looks whether calls are left.
+const drainLook = 50 * time.Millisecond
+
+// Drain refuses new calls from now on, emergency calls excepted, and returns the
+// number of calls that are left: none, or some when ctx ended first.
+func (p *Proxy) Drain(ctx context.Context) int {
+	p.draining.Store(true)
+	look := time.NewTicker(drainLook)
+	defer look.Stop()
+	for p.live.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return int(p.live.Load())
+		case <-look.C:
+		}
+	}
+	return 0
 }
 
 func (p *Proxy) closeSockets() {
@@ -132,12 +163,18 @@ func (p *Proxy) receive(ctx context.Context, f flow, from *peer, raw []byte) err
 		p.refuse(f, m, err)
 		return err
 	}
-	shard := p.shards[maphash.String(p.seed, m.CallID)%uint64(len(p.shards))]
+	if f.conn != nil && m.IsRequest() {
+		f.sock.pool.reuse(f.conn, m)
+	}
 	select {
-	case shard.inbox <- event{at: time.Now(), flow: f, from: from, msg: m}:
+	case p.shardOf(m.CallID).inbox <- event{at: time.Now(), flow: f, from: from, msg: m}:
 	case <-ctx.Done():
 	}
 	return nil
+}
+
+func (p *Proxy) shardOf(callID string) *shard {
+	return p.shards[maphash.String(p.seed, callID)%uint64(len(p.shards))]
 }
 
 // stranger answers 403 to a request of an unknown source, now and then.

@@ -22,9 +22,13 @@ func (s Side) other() Side { return Access + Trunk - s }
 // Relay carries media. It must be safe for concurrent use: each shard opens
 // sessions of its own.
 type Relay interface {
-	// Open begins the media of one bridged call. An error refuses the call.
-	Open() (MediaSession, error)
+	// Open begins the media of one bridged call whose sides speak IPv6 or not. An
+	// error refuses the call.
+	Open(ipv6 Families) (MediaSession, error)
 }
+
+// Families says which sides speak IPv6.
+type Families struct{ Access, Trunk bool }
 
 // MediaSession is the media of one call. One goroutine at a time uses it.
 type MediaSession interface {

@@ -25,11 +25,14 @@ func (s *shard) request(e event) {
 		s.cancel(e, key)
 		return
 	}
-	if len(s.servers) >= s.proxy.cfg.MaxTransactions && m.Method == "INVITE" && m.To.Tag == "" {
-		s.refuse(e, rejectOverload, 503, retryAfter)
+	opens := m.Method == "INVITE" && m.To.Tag == ""
+	help := opens && s.proxy.emergency(m)
+	if why := s.crowded(); opens && !help && why != "" {
+		s.refuse(e, why, 503, retryAfter)
 		return
 	}
 	tx = s.newServerTx(e, key)
+	tx.emergency = help
 	if m.Method == "INVITE" {
 		tx.answer(100, "")
 	}
@@ -40,16 +43,56 @@ func (s *shard) request(e event) {
 		return
 	}
 	if s.forUs(m, tx.route) {
-		tx.answer(200, "Accept: application/sdp\r\n")
+		s.answerPing(tx)
 		return
 	}
-	if tx.hops = s.hops(m, e.from, tx.route); len(tx.hops) == 0 {
-		s.proxy.metrics.reject(rejectNoRoute)
-		tx.answer(403, "")
+	if tx.hops = s.hops(m, e.from, tx.route, key); len(tx.hops) == 0 {
+		s.noWay(tx)
+		return
+	}
+	if opens && !tx.route.known && !e.from.enter(!help) {
+		s.proxy.metrics.reject(rejectLimit)
+		tx.answer(503, retryAfter)
 		return
 	}
 	s.attach(e, tx)
 	s.forward(tx)
+}
+
+// crowdedAt is how many messages may wait before new calls are refused: what is
+// already carried must not wait for them.
+const crowdedAt = inboxSize / 2
+
+// crowded says why no new call can be taken, empty when one can.
+func (s *shard) crowded() reject {
+	switch {
+	case s.proxy.draining.Load():
+		return rejectDrain
+	case len(s.servers) >= s.proxy.cfg.MaxTransactions || len(s.inbox) >= crowdedAt:
+		return rejectOverload
+	}
+	return ""
+}
+
+// noWay refuses a request that leads nowhere: to no peer, or to none that is called
+// securely (RFC 5630 clause 5.3).
+func (s *shard) noWay(tx *serverTx) {
+	s.proxy.metrics.reject(rejectNoRoute)
+	if tx.req.RequestURI.Scheme == "sips" {
+		tx.answer(480, "Warning: 380 "+tx.src.sock.sentBy+" \"SIPS Not Allowed\"\r\n")
+		return
+	}
+	tx.answer(403, "")
+}
+
+// answerPing answers OPTIONS to the proxy itself: while it drains, others shall take
+// the calls.
+func (s *shard) answerPing(tx *serverTx) {
+	if s.proxy.draining.Load() {
+		tx.answer(503, retryAfter)
+		return
+	}
+	tx.answer(200, "Accept: application/sdp\r\n")
 }
 
 // refuse answers without keeping a transaction.
@@ -160,7 +203,7 @@ func (s *shard) forwardStateless(e event) {
 		s.notFound(e)
 		return
 	}
-	hops := s.hops(m, e.from, r)
+	hops := s.hops(m, e.from, r, serverKey(m, e.from, "INVITE"))
 	if len(hops) == 0 {
 		s.notFound(e)
 		return

@@ -1,6 +1,8 @@
 package sipproxy
 
 import (
+	"strings"
+
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 	"github.com/ligate/ligate/li/sipevent"
 )
@@ -18,9 +20,12 @@ func (s *shard) response(e event) {
 		s.stray(e)
 		return
 	}
-	if c.server == nil { // to our own CANCEL
-		if m.Status >= 200 {
-			c.final(m)
+	if m.Status > 100 {
+		c.hop.answered(s.now, m)
+	}
+	if c.server == nil { // to a request of our own
+		if m.Status >= 200 && c.final(m) {
+			c.told(m.Status)
 		}
 		return
 	}
@@ -35,8 +40,8 @@ func (s *shard) provisional(e event, c *clientTx) {
 	tx, m := c.server, e.msg
 	live := c.state == trying || c.state == proceeding
 	c.provisional(m.Status)
-	if !live && c.state != accepted {
-		return
+	if !live && c.state != accepted || tx.client != c {
+		return // late, or of a hop that was given up
 	}
 	s.copyReceived(tx.call, e, !tx.fromA, 0)
 	if m.Status > 100 && live {
@@ -53,8 +58,10 @@ func (s *shard) final(e event, c *clientTx) {
 	if tx.client != c && m.Status >= 300 {
 		return // a hop that was given up
 	}
-	over := m.Status == 503 && tx.mayFailOver()
-	if over {
+	if tx.client != c && c.invite {
+		s.won(tx, c)
+	}
+	if failsOver(m.Status) && tx.mayFailOver() {
 		s.copyReceived(tx.call, e, !tx.fromA, sipevent.Continue)
 		s.tryNext(tx)
 		return
@@ -64,6 +71,28 @@ func (s *shard) final(e event, c *clientTx) {
 	}
 	s.up(e, c)
 	s.finished(tx, m)
+}
+
+// won takes a 2xx of a hop that was given up: the one that is tried now must stop
+// (RFC 3261 clause 16.7 step 10).
+func (s *shard) won(tx *serverTx, c *clientTx) {
+	if tx.client.state == trying || tx.client.state == proceeding {
+		tx.client.cancel("")
+	}
+	tx.client = c
+	if tx.call != nil && tx.initial {
+		tx.call.goesTo(c.hop.peer, false)
+	}
+}
+
+// failsOver reports whether a status says that this hop cannot serve the request
+// while another may.
+func failsOver(status int) bool {
+	switch status {
+	case 500, 502, 503, 504:
+		return true
+	}
+	return false
 }
 
 // up forwards a response upstream.
@@ -113,14 +142,11 @@ func (s *shard) wayBack(v wire.ViaValue) (flow, *peer) {
 	if !addr.IsValid() {
 		return flow{}, nil
 	}
-	at := withPort(addr, port)
-	network := "udp"
-	if v.Transport == "TCP" {
-		network = "tcp"
-	}
+	network := strings.ToLower(v.Transport)
+	at := withPort(addr, port, network)
 	sock := s.proxy.socketFor(network, addr)
 	if sock == nil {
 		return flow{}, nil
 	}
-	return flow{sock: sock, remote: at}, s.proxy.peers.bySource(at)
+	return flow{sock: sock, remote: at}, s.proxy.peers.near(at)
 }

@@ -9,8 +9,10 @@ import (
 
 // nextHop is where a request goes.
 type nextHop struct {
-	peer *peer
-	flow flow
+	peer  *peer
+	place *place // nil for an address that a dialog named
+	flow  flow
+	large bool // the request goes over TCP for its size only
 }
 
 // routing is what a request's Route headers say.
@@ -72,54 +74,75 @@ func (s *shard) takeOwn(r *routing, e wire.Element, uri wire.URI, callID string)
 		r.own = append(r.own, ownRoute{e.Field, 1})
 	}
 	if text, ok := uri.Param(cookieParam); ok && !r.known {
-		r.cookie, r.known = s.keys.readCookie(text, callID, &s.proxy.peers)
+		r.cookie, r.known = s.keys.readCookie(text, callID, s.proxy.peers)
 	}
 }
 
 // hops chooses where a request may go, in the order in which to try. None means
-// that there is no way: the proxy is no open relay.
-func (s *shard) hops(m *wire.Message, from *peer, r routing) []nextHop {
+// that there is no way: the proxy is no open relay. key is the server transaction's.
+func (s *shard) hops(m *wire.Message, from *peer, r routing, key string) []nextHop {
 	if r.known {
-		return s.dialogHop(m, from, r)
+		return s.dialogHop(m, from, r, key)
 	}
 	if r.next != "" {
 		uri, ok := wire.ParseURI(r.next)
 		if !ok {
 			return nil
 		}
-		return s.toPeers(s.namedPeer(uri))
+		return s.secure(m, s.order(s.namedPeers(uri), key, false))
 	}
-	t := &s.proxy.peers
-	if p := s.namedPeer(m.RequestURI); p != nil {
-		return s.toPeers(p)
+	return s.secure(m, s.order(s.responsible(m, from), key, s.proxy.emergency(m)))
+}
+
+// responsible finds the peers that a request outside a dialog is for.
+func (s *shard) responsible(m *wire.Message, from *peer) []*peer {
+	t := s.proxy.peers
+	if list := s.namedPeers(m.RequestURI); len(list) > 0 {
+		return list
 	}
-	if p := t.byNumber(s.proxy.cfg.Plan.Identities(m.Text(m.URI))); p != nil {
-		return s.toPeers(p)
+	if list := t.byNumber(s.proxy.cfg.Plan.Identities(m.Text(m.URI))); len(list) > 0 {
+		return list
 	}
 	if from.Role == RoleTrunk {
-		return s.toPeers(first(t.cores))
+		return t.cores
 	}
-	return s.toPeers(t.trunks...)
+	return t.trunks
 }
 
-func first(list []*peer) *peer {
-	if len(list) == 0 {
-		return nil
+// secure leaves the hops over TLS for a request to a sips URI (RFC 5630 clause 3.1).
+func (s *shard) secure(m *wire.Message, hops []nextHop) []nextHop {
+	if m.RequestURI.Scheme != "sips" {
+		return hops
 	}
-	return list[0]
+	return slices.DeleteFunc(hops, func(h nextHop) bool { return h.flow.sock.net != netTLS })
 }
 
-// namedPeer finds the peer whose address or domain a URI names.
-func (s *shard) namedPeer(uri wire.URI) *peer {
-	if addr := hostAddr(uri.Host); addr.IsValid() {
-		return s.proxy.peers.byAddr[withPort(addr, uri.Port)]
+// namedPeers finds the peers whose address or domain a URI names.
+func (s *shard) namedPeers(uri wire.URI) []*peer {
+	addr := hostAddr(uri.Host)
+	if !addr.IsValid() {
+		return s.proxy.peers.byDomain(uri.Host)
 	}
-	return s.proxy.peers.byDomain(uri.Host)
+	if p := s.proxy.peers.at(withPort(addr, uri.Port, netOf(uri))); p != nil {
+		return []*peer{p}
+	}
+	return nil
 }
 
-func withPort(addr netip.Addr, port uint16) netip.AddrPort {
+// netOf is the transport that a URI asks for, UDP when it does not say.
+func netOf(uri wire.URI) string {
+	switch {
+	case uri.Scheme == "sips" || uri.Transport == netTLS:
+		return netTLS
+	case uri.Transport == netTCP:
+		return netTCP
+	}
+	return netUDP
+}
+
+func withPort(addr netip.Addr, port uint16, network string) netip.AddrPort {
 	if port == 0 {
-		port = defaultPort
+		port = portOf(network)
 	}
 	return netip.AddrPortFrom(addr, port)
 }
@@ -127,7 +150,7 @@ func withPort(addr netip.Addr, port uint16) netip.AddrPort {
 // dialogHop routes within a dialog: to the other party of the cookie, at the
 // address that Route or Request-URI names if it is a known one, else at the
 // party's configured address.
-func (s *shard) dialogHop(m *wire.Message, from *peer, r routing) []nextHop {
+func (s *shard) dialogHop(m *wire.Message, from *peer, r routing, key string) []nextHop {
 	to := r.cookie.b
 	if from == r.cookie.b {
 		to = r.cookie.a
@@ -140,35 +163,32 @@ func (s *shard) dialogHop(m *wire.Message, from *peer, r routing) []nextHop {
 	}
 	addr := hostAddr(uri.Host)
 	if !addr.IsValid() {
-		return s.toPeers(to)
+		return s.order([]*peer{to}, key, false)
 	}
-	at := withPort(addr, uri.Port)
-	if p := s.proxy.peers.byAddr[at]; p != nil && (p == to || r.next != "") {
-		return s.toPeers(p)
+	network := netOf(uri)
+	at := withPort(addr, uri.Port, network)
+	if p := s.proxy.peers.at(at); p != nil && (p == to || r.next != "") {
+		return s.placed(p, at, key)
 	}
 	if !to.owns(addr) || s.proxy.mine(uri.Host, uri.Port) {
-		return s.toPeers(to)
+		return s.order([]*peer{to}, key, false)
 	}
-	network := to.Net
-	if uri.Transport == "udp" || uri.Transport == "tcp" {
-		network = uri.Transport
+	if uri.Transport == "" && uri.Scheme != "sips" && to.Net != "" {
+		network = to.Net
 	}
 	sock := s.proxy.socketFor(network, addr)
 	if sock == nil {
-		return s.toPeers(to)
+		return s.order([]*peer{to}, key, false)
 	}
 	return []nextHop{{peer: to, flow: flow{sock: sock, remote: at}}}
 }
 
-// toPeers are peers at their configured addresses.
-func (s *shard) toPeers(list ...*peer) []nextHop {
-	var hops []nextHop
-	for _, p := range list {
-		if p == nil {
-			continue
-		}
-		if sock := s.proxy.socketFor(p.Net, p.Addr.Addr()); sock != nil {
-			hops = append(hops, nextHop{peer: p, flow: flow{sock: sock, remote: p.Addr}})
+// placed is the place of a peer that listens at an address.
+func (s *shard) placed(p *peer, at netip.AddrPort, key string) []nextHop {
+	hops := s.order([]*peer{p}, key, false)
+	for _, h := range hops {
+		if h.flow.remote == at {
+			return []nextHop{h}
 		}
 	}
 	return hops

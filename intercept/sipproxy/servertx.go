@@ -36,6 +36,7 @@ type serverTx struct {
 	fromA     bool   // the request came from the call's first party
 	calleeTag string // B's tag of the dialog that the request is in
 	initial   bool   // it opens a call
+	emergency bool
 	cancelled bool
 
 	resend *timer // G

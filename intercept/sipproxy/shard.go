@@ -35,6 +35,7 @@ type shard struct {
 	byCallID map[string][]*call
 	lines    map[lineKey]*sharedLine
 	todo     []func() // what waits until the message in hand has gone on
+	pings    []*ping  // of the peers that this shard asks
 	stale    []*call  // whose taps are to be looked up again: a Task came or went
 }
 
@@ -55,6 +56,9 @@ func (s *shard) run(ctx context.Context) {
 	defer wake.Stop()
 	defer s.closeCalls()
 	changed := s.proxy.cfg.Index.Changed()
+	for _, p := range s.pings {
+		s.ask(p)
+	}
 	for {
 		wait := s.timers.wait(time.Now())
 		if len(s.stale) > 0 {

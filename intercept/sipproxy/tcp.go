@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -16,8 +17,8 @@ import (
 )
 
 const (
-	connQueue   = 1024 // messages that may wait for one connection
-	dialTime    = 5 * time.Second
+	connQueue   = 1024            // messages that may wait for one connection
+	dialTime    = 3 * time.Second // TLS handshake included
 	writeTime   = 5 * time.Second
 	connIdle    = 15 * time.Minute
 	readBuffer  = 64 << 10
@@ -25,9 +26,10 @@ const (
 	acceptPause = 50 * time.Millisecond
 )
 
-// conn is one TCP connection, dialled or accepted.
+// conn is one TCP or TLS connection, dialled or accepted.
 type conn struct {
 	remote netip.AddrPort
+	peer   *peer // whose it is; set before anything is read
 	queue  chan outgoing
 	done   chan struct{} // closed when the connection is gone
 	once   sync.Once
@@ -68,9 +70,14 @@ type pool struct {
 
 	mu    sync.Mutex // guards conns; held for map work only
 	conns map[netip.AddrPort]*conn
+	alias map[netip.AddrPort]*conn // by where the far side listens (RFC 5923)
+
+	shaking chan struct{} // one for each TLS handshake of an accepted connection
 }
 
-func newPool() *pool { return &pool{conns: map[netip.AddrPort]*conn{}} }
+func newPool() *pool {
+	return &pool{conns: map[netip.AddrPort]*conn{}, alias: map[netip.AddrPort]*conn{}, shaking: make(chan struct{}, maxHandshakes)}
+}
 
 func (l *pool) start(ctx context.Context, group *errgroup.Group, p *Proxy) {
 	l.ctx, l.group, l.proxy = ctx, group, p
@@ -94,10 +101,8 @@ func (l *pool) send(f flow, b []byte, fail failure) bool {
 func (l *pool) get(remote netip.AddrPort) (c *conn, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c = l.conns[remote]; c != nil {
-		select {
-		case <-c.done:
-		default:
+	for _, c := range []*conn{l.conns[remote], l.alias[remote]} {
+		if c != nil && c.alive() {
 			return c, false
 		}
 	}
@@ -105,8 +110,38 @@ func (l *pool) get(remote netip.AddrPort) (c *conn, fresh bool) {
 		return nil, false
 	}
 	c = newConn(remote)
+	c.peer = l.proxy.peers.near(remote)
 	l.conns[remote] = c
 	return c, true
+}
+
+func (c *conn) alive() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// reuse lets requests to where the peer says that it listens go over the connection
+// that it opened (RFC 5923 clause 5). Only a certificate proves that it may say so.
+func (l *pool) reuse(c *conn, m *wire.Message) {
+	v := m.TopVia
+	if !v.HasAlias || c.peer == nil || !c.peer.certified() {
+		return
+	}
+	port := v.Port
+	if port == 0 {
+		port = defaultTLSPort
+	}
+	at := netip.AddrPortFrom(c.remote.Addr(), port)
+	if l.proxy.peers.near(at) != c.peer {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alias[at] = c
 }
 
 func (l *pool) drop(c *conn) {
@@ -115,6 +150,7 @@ func (l *pool) drop(c *conn) {
 	if l.conns[c.remote] == c {
 		delete(l.conns, c.remote)
 	}
+	maps.DeleteFunc(l.alias, func(_ netip.AddrPort, x *conn) bool { return x == c })
 	l.mu.Unlock()
 	for {
 		select {
@@ -127,8 +163,7 @@ func (l *pool) drop(c *conn) {
 }
 
 func (l *pool) dial(s *socket, c *conn) {
-	d := net.Dialer{Timeout: dialTime, LocalAddr: &net.TCPAddr{IP: s.local.Addr().AsSlice()}}
-	nc, err := d.DialContext(l.ctx, "tcp", c.remote.String())
+	nc, err := l.connect(s, c)
 	if err != nil {
 		l.proxy.metrics.reject(rejectSend)
 		l.drop(c)
@@ -168,7 +203,6 @@ func (c *conn) write(nc net.Conn) {
 
 // read takes messages off the stream until it ends or its framing is lost.
 func (l *pool) read(s *socket, c *conn, nc net.Conn) {
-	from := l.proxy.peers.bySource(c.remote)
 	f := flow{sock: s, remote: c.remote, conn: c}
 	buf := make([]byte, 0, readBuffer)
 	for {
@@ -180,7 +214,8 @@ func (l *pool) read(s *socket, c *conn, nc net.Conn) {
 			l.lastAnswer(f, nc, buf)
 			return
 		case n > 0:
-			_ = l.proxy.receive(l.ctx, f, from, bytes.Clone(buf[:n]))
+			// What is wrong with a message was counted; its stream goes on.
+			_ = l.proxy.receive(l.ctx, f, c.peer, bytes.Clone(buf[:n]))
 			buf = append(buf[:0], buf[n:]...)
 			continue
 		case len(buf) == cap(buf):
@@ -244,10 +279,13 @@ func (p *Proxy) serveTCP(ctx context.Context, s *socket) error {
 	}
 }
 
+// accept takes a connection. A stranger's is closed: over TCP at once, over TLS when
+// its certificate is known.
 func (p *Proxy) accept(s *socket, nc *net.TCPConn) {
 	remote := nc.RemoteAddr().(*net.TCPAddr).AddrPort()
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
-	if p.peers.bySource(remote) == nil {
+	who := p.peers.bySource(remote)
+	if who == nil && (s.net != netTLS || !p.peers.certified) {
 		p.metrics.reject(rejectStranger)
 		_ = nc.Close()
 		return
@@ -257,5 +295,31 @@ func (p *Proxy) accept(s *socket, nc *net.TCPConn) {
 		_ = nc.Close() // too many, or a second connection from one port, which cannot be
 		return
 	}
-	s.pool.group.Go(func() error { s.pool.carry(s, c, nc); return nil })
+	c.peer = who
+	if s.net != netTLS {
+		s.pool.group.Go(func() error { s.pool.carry(s, c, nc); return nil })
+		return
+	}
+	select {
+	case s.pool.shaking <- struct{}{}:
+	default: // too many at once
+		_ = nc.Close()
+		s.pool.drop(c)
+		return
+	}
+	s.pool.group.Go(func() error { s.pool.welcome(s, c, nc); return nil })
+}
+
+// welcome carries an accepted TLS connection once it is known whose it is.
+func (l *pool) welcome(s *socket, c *conn, nc net.Conn) {
+	sec, who := l.shake(c, nc)
+	<-l.shaking
+	if who == nil {
+		l.proxy.metrics.reject(rejectStranger)
+		_ = nc.Close()
+		l.drop(c)
+		return
+	}
+	c.peer = who
+	l.carry(s, c, sec)
 }

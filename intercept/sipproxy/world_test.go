@@ -400,7 +400,7 @@ type stream struct {
 	remote map[sipproxy.Side]netip.AddrPort
 }
 
-func (r *relay) Open() (sipproxy.MediaSession, error) {
+func (r *relay) Open(sipproxy.Families) (sipproxy.MediaSession, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.full {

@@ -154,7 +154,7 @@ func (g *gateway) anchor(load addresses, tapped int) (anchors addresses, err err
 		}
 	}
 	for i := range load.Access {
-		s := g.relay.Open()
+		s := g.relay.Open(media.Families{})
 		st, err := s.Stream(0)
 		if err != nil {
 			return anchors, err

@@ -27,6 +27,7 @@ const (
 	HistoryInfo
 	SessionExpires
 	Reason
+	RetryAfter
 	Timestamp
 )
 
@@ -85,6 +86,8 @@ func headerOf(name []byte) Header {
 		return SessionExpires
 	case "reason":
 		return Reason
+	case "retry-after":
+		return RetryAfter
 	case "timestamp":
 		return Timestamp
 	}
@@ -97,7 +100,7 @@ func (h Header) once() bool {
 	case From, To, CallID, CSeq, MaxForwards, ContentLength, ContentType, SessionExpires, Timestamp:
 		return true
 	case Other, Via, Route, RecordRoute, Contact, ContentEncoding, ProxyRequire, PAssertedIdentity, PPreferredIdentity, PCalledPartyID,
-		RemotePartyID, Diversion, HistoryInfo, Reason:
+		RemotePartyID, Diversion, HistoryInfo, Reason, RetryAfter:
 		return false
 	}
 	return false

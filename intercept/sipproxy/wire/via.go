@@ -10,6 +10,7 @@ type ViaValue struct {
 	Received  string
 	RPort     uint16 // of rport with a value
 	HasRPort  bool   // rport stands there, with or without a value
+	HasAlias  bool   // alias stands there (RFC 5923)
 
 	rport, received param // where they stand
 }
@@ -55,6 +56,8 @@ func (v *ViaValue) params(b []byte, s Span) bool {
 			v.Branch = string(value)
 		case equalFold(name, "received") && v.Received == "":
 			v.Received, v.received = string(value), p
+		case equalFold(name, "alias"):
+			v.HasAlias = true
 		case equalFold(name, "rport") && !v.HasRPort:
 			port, _ := number(value, 65535)
 			v.HasRPort, v.RPort, v.rport = true, uint16(port), p
