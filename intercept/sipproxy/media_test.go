@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,9 +63,6 @@ func TestMediaRunsThroughTheRelay(t *testing.T) {
 	w := newWorld(t, 1, func(c *sipproxy.Config) { c.Relay = realRelay{r} })
 	xid := w.tap(subscriber, true)
 	near, far := newAgent(t, "127.0.0.60"), newAgent(t, "127.0.0.61")
-	describe := func(a *agent) string {
-		return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio %[2]d RTP/AVP 8\r\n", a.addr.Addr(), a.addr.Port())
-	}
 	inv := outgoing("c1")
 	inv.body = describe(near)
 	w.core.send(w.proxy, w.core.request(inv))
@@ -98,6 +96,16 @@ func TestMediaRunsThroughTheRelay(t *testing.T) {
 	eventually(t, func() bool { return r.Sessions() == 0 }, func() string { return "the session is still open" })
 }
 
+// describe is a session description that wants audio at an agent's address.
+func describe(a *agent) string {
+	family := 4
+	if a.addr.Addr().Is6() {
+		family = 6
+	}
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP%[3]d %[1]s\r\ns=-\r\nc=IN IP%[3]d %[1]s\r\nt=0 0\r\nm=audio %[2]d RTP/AVP 8\r\n",
+		a.addr.Addr(), a.addr.Port(), family)
+}
+
 // audioAddr is where a description wants its first stream.
 func audioAddr(t *testing.T, body []byte) netip.AddrPort {
 	t.Helper()
@@ -105,6 +113,7 @@ func audioAddr(t *testing.T, body []byte) netip.AddrPort {
 	port := 0
 	for l := range strings.Lines(string(body)) {
 		_, _ = fmt.Sscanf(l, "c=IN IP4 %s", &ip)
+		_, _ = fmt.Sscanf(l, "c=IN IP6 %s", &ip)
 		_, _ = fmt.Sscanf(l, "m=audio %d", &port)
 	}
 	addr, err := netip.ParseAddr(ip)
@@ -121,7 +130,7 @@ func (a *agent) wantPacket(want []byte) {
 	if err != nil || !bytes.Equal(a.buf[:n], want) {
 		a.t.Fatalf("got %q, %v; want %q", a.buf[:n], err, want)
 	}
-	if ip := src.(*net.UDPAddr).IP.String(); ip != "127.0.0.50" && ip != "127.0.0.51" {
+	if ip := src.(*net.UDPAddr).IP.String(); !slices.Contains([]string{"127.0.0.50", "127.0.0.51", "127.0.0.52", "::1"}, ip) {
 		a.t.Errorf("the packet came from %s, not from the relay", ip)
 	}
 }

@@ -38,12 +38,14 @@ type world struct {
 	trunks  []*agent
 	proxy   netip.AddrPort
 	tcp     netip.AddrPort
+	addrs   []netip.AddrPort // of all listeners
 	config  sipproxy.Config
 	index   *tasking.Index
 	copies  *copies
 	relay   *relay
 	ops, li *prometheus.Registry
 	stop    func()
+	drain   func(context.Context) int
 }
 
 type option func(*sipproxy.Config)
@@ -95,7 +97,9 @@ func (w *world) start() {
 	case <-time.After(patience):
 		w.t.Fatal("the proxy did not start")
 	}
-	w.proxy, w.tcp = p.Addrs()[0], p.Addrs()[1]
+	w.addrs = p.Addrs()
+	w.proxy, w.tcp = w.addrs[0], w.addrs[1]
+	w.drain = p.Drain
 }
 
 // restart is a new process on the same sockets.

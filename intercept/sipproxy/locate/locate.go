@@ -81,6 +81,7 @@ type search struct {
 	resolver *Resolver
 	query    Query
 	ttl      time.Duration // the shortest so far
+	refused  bool          // a service is said not to be offered
 }
 
 // service is one SRV name with its transport.
@@ -103,7 +104,7 @@ func (s *search) run(ctx context.Context) ([]Place, error) {
 		}
 		places = append(places, found...)
 	}
-	if len(places) > 0 {
+	if len(places) > 0 || s.refused {
 		return places, nil
 	}
 	network := cmp.Or(q.Net, "udp")
@@ -176,7 +177,11 @@ func (s *search) srv(ctx context.Context, sv service, rank int) ([]Place, error)
 	var places []Place
 	for _, a := range answers {
 		record, ok := a.(*dns.SRV)
-		if !ok || record.Target == "." {
+		if !ok {
+			continue
+		}
+		if record.Target == "." { // RFC 2782: decidedly not offered here
+			s.refused = true
 			continue
 		}
 		found, err := s.addresses(ctx, record.Target, record.Port, sv.net, rank*perService+int(record.Priority), int(record.Weight))
