@@ -92,8 +92,10 @@ func TestFind(t *testing.T) {
 		"the transport is known":     {naptr, locate.Query{Net: "tcp", Serves: all}, []string{"tcp 192.0.2.1:5060 0 0", "tcp [2001:db8::1]:5060 0 0"}, 30 * time.Second},
 		"the port is known":          {naptr, locate.Query{Port: 5090, Serves: all}, []string{"udp 192.0.2.9:5090 0 0"}, 30 * time.Second},
 		"SRV without NAPTR": {
-			[]string{`_sip._udp.c.example. 300 IN SRV 0 0 5062 c.example.`, `c.example. 50 IN A 192.0.2.9`}, locate.Query{Serves: all},
-			[]string{"udp 192.0.2.9:5062 131072 0"}, 50 * time.Second,
+			[]string{`_sip._udp.c.example. 300 IN SRV 0 0 5062 c.example.`, `c.example. 50 IN A 192.0.2.9`},
+			locate.Query{Serves: all},
+			[]string{"udp 192.0.2.9:5062 131072 0"},
+			50 * time.Second,
 		},
 		"address only":         {[]string{`c.example. 50 IN A 192.0.2.9`}, locate.Query{Serves: udp4}, []string{"udp 192.0.2.9:5060 0 0"}, 50 * time.Second},
 		"address only, on TLS": {[]string{`c.example. 50 IN A 192.0.2.9`}, locate.Query{Net: "tls", Serves: all}, []string{"tls 192.0.2.9:5061 0 0"}, 50 * time.Second},
