@@ -8,7 +8,20 @@ type NumberPlan struct {
 	CountryCode           string   // digits, such as "49"
 	NationalPrefix        string   // such as "0"; empty where there is none
 	InternationalPrefixes []string // such as "00"
+
+	Bare       Bare   // what a number without any prefix is; a peer's own plan may say so
+	TechPrefix string // digits that a peer puts before every number; empty = none
 }
+
+// Bare says what a number without any prefix is.
+type Bare uint8
+
+// The readings. Unread is the zero value: such a number names nobody.
+const (
+	Unread             Bare = iota
+	BareInternational       // the country code comes first
+	BareNationalNumber      // the area code comes first, without the national prefix
+)
 
 // The bounds of an E.164 number, and of what may be a subscriber's at all.
 const (
@@ -26,7 +39,10 @@ func (p NumberPlan) Validate() error {
 	if p.CountryCode != "" && (!allDigits(p.CountryCode) || len(p.CountryCode) > maxCountryCodeDigits) {
 		return ErrPlan
 	}
-	for _, s := range append([]string{p.NationalPrefix}, p.InternationalPrefixes...) {
+	if p.Bare > BareNationalNumber || p.Bare == BareNationalNumber && p.CountryCode == "" {
+		return ErrPlan
+	}
+	for _, s := range append([]string{p.NationalPrefix, p.TechPrefix}, p.InternationalPrefixes...) {
 		if s != "" && (!allDigits(s) || len(s) > 5) {
 			return ErrPlan
 		}
@@ -63,7 +79,7 @@ func (p NumberPlan) ParseTarget(s string) (Identity, error) {
 // in national form with the national prefix. Visual separators (RFC 3966 and
 // space, slash) are dropped, and so is the "(0)" of "+49 (0) 30". Numbers without
 // any prefix are refused: they are local, or already stripped by a peer whose own
-// plan must say so.
+// plan must say so with Bare.
 func (p NumberPlan) ParseNumber(s string) (Identity, error) {
 	digits, plus, ok := stripSeparators(s)
 	if !ok {
@@ -72,9 +88,16 @@ func (p NumberPlan) ParseNumber(s string) (Identity, error) {
 	if plus {
 		return e164(p.withoutTrunkZero(digits))
 	}
-	digits, ok = p.international(digits)
+	digits, ok = p.international(strings.TrimPrefix(digits, p.TechPrefix))
 	if ok {
 		return e164(digits)
+	}
+	switch {
+	case len(digits) < minE164Digits || p.Bare == Unread:
+	case p.Bare == BareInternational:
+		return e164(digits)
+	default:
+		return e164(p.CountryCode + digits)
 	}
 	if len(digits) < minE164Digits {
 		return Identity{}, ErrShort

@@ -254,3 +254,39 @@ func FuzzIdentities(f *testing.F) {
 		}
 	})
 }
+
+// What a peer sends without a prefix is read as its own plan says, and as nobody's
+// number without one.
+func TestPeersPlan(t *testing.T) {
+	t.Parallel()
+	base := li.NumberPlan{CountryCode: "49", NationalPrefix: "0", InternationalPrefixes: []string{"00"}}
+	for name, c := range map[string]struct {
+		bare      li.Bare
+		tech      string
+		uri, want string
+	}{
+		"unread":                          {li.Unread, "", "sip:49301234567@x", ""},
+		"international":                   {li.BareInternational, "", "sip:49301234567@x", "49301234567"},
+		"national":                        {li.BareNationalNumber, "", "tel:301234567", "49301234567"},
+		"too short":                       {li.BareNationalNumber, "", "sip:110@x", ""},
+		"prefixes still count":            {li.BareInternational, "", "sip:030123456@x", "4930123456"},
+		"technical prefix":                {li.BareInternational, "777", "sip:77749301234567@x", "49301234567"},
+		"technical prefix, then national": {li.Unread, "777", "sip:777030123456@x", "4930123456"},
+		"plus is never technical":         {li.Unread, "49", "sip:+49301234567@x", "49301234567"},
+	} {
+		plan := base
+		plan.Bare, plan.TechPrefix = c.bare, c.tech
+		if err := plan.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, id := range plan.Identities(c.uri) {
+			if id.Kind() == li.E164 {
+				got = id.Reveal()
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

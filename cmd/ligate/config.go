@@ -121,6 +121,9 @@ type peerConfig struct {
 	Certificate string `yaml:"certificate"` // SHA-256 of its TLS certificate: then it is known by that only
 	TLSName     string `yaml:"tls_name"`    // name in its TLS certificate: then it is known by that only
 
+	BareNumbers string `yaml:"bare_numbers"` // what its numbers without a prefix are: international, national; default nobody's
+	TechPrefix  string `yaml:"tech_prefix"`  // digits that it puts before every number
+
 	Ping      *duration `yaml:"ping"`      // between OPTIONS; default 30s, 0s = none
 	MaxCalls  int       `yaml:"max_calls"` // in progress at once; 0 = no limit
 	CallRate  float64   `yaml:"call_rate"` // new calls a second; 0 = no limit

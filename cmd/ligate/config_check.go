@@ -166,6 +166,9 @@ func (c checker) checkPeers(peers []peerConfig) {
 }
 
 func (c checker) checkPeerLimits(p peerConfig, path string) {
+	_, known := bareReadings()[p.BareNumbers]
+	c.want(known, path+".bare_numbers", "want international, national or nothing")
+	c.want(regexp.MustCompile(`^[0-9]{0,5}$`).MatchString(p.TechPrefix), path+".tech_prefix", "want up to 5 digits")
 	c.want(p.Weight >= 1, path+".weight", "want 1 or more")
 	c.want(p.MaxCalls >= 0, path+".max_calls", "want 0 (no limit) or more")
 	c.want(p.CallRate >= 0, path+".call_rate", "want 0 (no limit) or more")

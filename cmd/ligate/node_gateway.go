@@ -20,6 +20,7 @@ import (
 	"github.com/ligate/ligate/intercept/tee"
 	"github.com/ligate/ligate/internal/logging"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/li"
 )
 
 // buildBus makes the bus that carries PDUs from gateway to mediation.
@@ -164,6 +165,7 @@ func (c sipConfig) tls() (*sipproxy.TLS, error) {
 func (p peerConfig) peer() (sipproxy.Peer, error) {
 	peer := sipproxy.Peer{
 		Name: p.Name, Role: sipproxy.RoleTrunk, Net: p.Net, Trusted: p.Trusted, Numbers: p.Numbers, Domains: p.Domains,
+		Bare: bareReadings()[p.BareNumbers], TechPrefix: p.TechPrefix,
 		Priority: p.Priority, Weight: p.Weight, Certificate: p.Certificate, TLSName: p.TLSName, Ping: time.Duration(*p.Ping),
 		MaxCalls: p.MaxCalls, CallRate: p.CallRate, Emergency: p.Emergency, NoTCP: p.NoTCP,
 	}
@@ -182,6 +184,11 @@ func (p peerConfig) peer() (sipproxy.Peer, error) {
 		peer.Sources = append(peer.Sources, prefix)
 	}
 	return peer, nil
+}
+
+// bareReadings are the words for what a number without a prefix is.
+func bareReadings() map[string]li.Bare {
+	return map[string]li.Bare{"": li.Unread, "international": li.BareInternational, "national": li.BareNationalNumber}
 }
 
 // where reads addr: an address with its port, a name, or a name with its port.

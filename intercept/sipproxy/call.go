@@ -49,7 +49,7 @@ func (s *shard) attach(e event, tx *serverTx) {
 		tx.initial, tx.fromA = true, true
 		tx.call = s.newCall(s.keys.leg(tx.key), m.CallID, tx.from, tx.hops[0].peer)
 		tx.call.aTag = m.From.Tag
-		tx.call.parties = parties(s.proxy.cfg.Plan, m, tx.from, tx.hops[0].peer)
+		tx.call.parties = parties(m, tx.from, tx.hops[0].peer)
 	case m.Method == "CANCEL":
 		return
 	case tx.route.known:
@@ -63,6 +63,7 @@ func (s *shard) attach(e event, tx *serverTx) {
 	}
 	c.touched = s.now
 	if fresh || m.Method == "INVITE" || m.Method == "UPDATE" {
+		c.joined(m, tx.from, tx.fromA)
 		s.refreshTaps(c)
 	}
 	if m.Method == "ACK" {
@@ -94,9 +95,26 @@ func (s *shard) attachDialog(tx *serverTx) (fresh bool) {
 	if tx.fromA {
 		c.aTag = m.From.Tag
 	}
-	c.parties = laterParties(s.proxy.cfg.Plan, m, tx.fromA, tx.from)
+	c.parties = laterParties(m, tx.fromA, tx.from)
 	tx.call = c
 	return true
+}
+
+// joined takes the identity that the network gives a side in the middle of a call
+// (RFC 4916, RFC 5876): who answered, or took over, may be another than was dialled.
+// It reports whether that was news.
+func (c *call) joined(m *wire.Message, from *peer, byA bool) bool {
+	if !from.Trusted || c.report {
+		return false
+	}
+	news := false
+	for _, id := range listed(from.numbers, m, wire.PAssertedIdentity) {
+		p := party{id: id, onA: byA}
+		if !slices.Contains(c.parties, p) {
+			c.parties, news = append(c.parties, p), true
+		}
+	}
+	return news
 }
 
 // bridge reports whether exactly one of two peers is a trunk.

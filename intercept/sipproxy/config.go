@@ -73,6 +73,9 @@ type Peer struct {
 	Certificate string // SHA-256 of its certificate, hexadecimal; then it is known by that only
 	TLSName     string // name in its certificate; then it is known by that only
 
+	Bare       li.Bare // what its numbers without a prefix are
+	TechPrefix string  // digits that it puts before every number
+
 	Ping      time.Duration // between OPTIONS that ask whether it is up; 0 = none
 	MaxCalls  int           // in progress at once, both directions; 0 = no limit
 	CallRate  float64       // new calls a second, both directions; 0 = no limit
@@ -159,10 +162,19 @@ func (c *Config) checkPeer(p *Peer) error {
 	if p.certified() && (p.Net != netTLS || c.TLS == nil) {
 		return ErrTLS
 	}
+	if err := p.plan(c.Plan).Validate(); err != nil {
+		return fmt.Errorf("sipproxy: %w", err)
+	}
 	for j, n := range p.Numbers {
 		p.Numbers[j] = strings.TrimPrefix(n, "+")
 	}
 	return nil
+}
+
+// plan is how the peer's numbers are read.
+func (p *Peer) plan(base li.NumberPlan) li.NumberPlan {
+	base.Bare, base.TechPrefix = p.Bare, p.TechPrefix
+	return base
 }
 
 // served reports whether a listener can reach the peer.

@@ -20,7 +20,8 @@ type party struct {
 // Request-URI the call was forwarded, and a target there is a subscriber who
 // forwards: on the core's side. From names the caller, P-Asserted-Identity the
 // caller as the network knows it, and counts only from a trusted peer (RFC 3325).
-func parties(plan li.NumberPlan, m *wire.Message, from, to *peer) []party {
+func parties(m *wire.Message, from, to *peer) []party {
+	plan := from.numbers
 	called := plan.Identities(m.Text(m.URI))
 	list := appendParties(nil, called, false, false)
 	dialled := plan.Identities(m.Text(m.To.URI))
@@ -33,9 +34,11 @@ func parties(plan li.NumberPlan, m *wire.Message, from, to *peer) []party {
 // furtherParties reads the fields in which the network says who takes part. From an
 // untrusted peer an asserted identity, a diversion or a history says nothing, a
 // preferred one is a claim like From. Whoever diverted a call stands upstream, on
-// the side of the request's sender.
+// the side of the request's sender; so does whoever transferred it, as a user agent
+// says (RFC 3892), which is never more than a claim.
 func furtherParties(plan li.NumberPlan, m *wire.Message, trusted bool) []party {
 	list := appendParties(nil, listed(plan, m, wire.PPreferredIdentity), true, !trusted)
+	list = appendParties(list, listed(plan, m, wire.ReferredBy), true, true)
 	list = append(list, remoteParties(plan, m, trusted)...)
 	if !trusted {
 		return list
@@ -64,14 +67,15 @@ func remoteParties(plan li.NumberPlan, m *wire.Message, trusted bool) []party {
 
 // laterParties reads them from a request within a dialog, or a response to one, of
 // which nothing else is known: From sent the request.
-func laterParties(plan li.NumberPlan, m *wire.Message, fromA bool, sender *peer) []party {
+func laterParties(m *wire.Message, fromA bool, sender *peer) []party {
+	plan := sender.numbers
 	list := appendParties(nil, plan.Identities(m.Text(m.From.URI)), fromA, !sender.Trusted)
 	return appendParties(list, plan.Identities(m.Text(m.To.URI)), !fromA, false)
 }
 
 // registered is who a REGISTER is about: its To (RFC 3261 clause 10.2).
-func registered(plan li.NumberPlan, m *wire.Message) []party {
-	return appendParties(nil, plan.Identities(m.Text(m.To.URI)), true, false)
+func registered(m *wire.Message, from *peer) []party {
+	return appendParties(nil, from.numbers.Identities(m.Text(m.To.URI)), true, false)
 }
 
 // listed returns the identities of all values of a field.

@@ -47,6 +47,7 @@ func TestIdentityRules(t *testing.T) {
 		"Diversion":                       {headers: "Diversion: <tel:+4930555001>;reason=unconditional", trusted: sender, untrusted: none},
 		"Diversion, bottom of two":        {headers: "Diversion: <sip:b@x>;reason=no-answer\r\nDiversion: <tel:+4930555001>", trusted: sender, untrusted: none},
 		"History-Info":                    {headers: "History-Info: <sip:+4930555001@x?Reason=SIP%3Bcause%3D302>;index=1, <sip:+4989@x>;index=1.1", trusted: sender, untrusted: none},
+		"Referred-By":                     {headers: "Referred-By: <sip:+4930555001@x>;cid=1", trusted: claim, untrusted: claim},
 		"Contact says nothing":            {headers: "Contact: <sip:+4930555001@x>", trusted: none, untrusted: none},
 		"unknown field says nothing":      {headers: "X-Party: <sip:+4930555001@x>", trusted: none, untrusted: none},
 	} {
@@ -76,7 +77,7 @@ func TestIdentityRules(t *testing.T) {
 			}
 			for trusted, want := range map[bool]string{true: tt.trusted, false: tt.untrusted} {
 				got := none
-				for _, p := range parties(plan, m, &peer{Peer: Peer{Role: RoleCore, Trusted: trusted}}, &peer{Peer: Peer{Role: RoleTrunk}}) {
+				for _, p := range parties(m, &peer{numbers: plan, Peer: Peer{Role: RoleCore, Trusted: trusted}}, &peer{Peer: Peer{Role: RoleTrunk}}) {
 					if p.id != id {
 						continue
 					}

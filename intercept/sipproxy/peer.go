@@ -16,7 +16,8 @@ import (
 // it listens and how it fares do, and may be read by every shard.
 type peer struct {
 	Peer
-	id uint32 // keyed hash of the name, as it stands in cookies
+	id      uint32        // keyed hash of the name, as it stands in cookies
+	numbers li.NumberPlan // how it writes numbers
 
 	places atomic.Pointer[[]*place] // where it listens; empty while its name is not resolved
 	calls  atomic.Int64             // in progress, in both directions
@@ -94,10 +95,10 @@ type peers struct {
 	byAddr atomic.Pointer[map[netip.AddrPort]*peer]
 }
 
-func newPeers(configured []Peer, id func(name string) uint32) *peers {
+func newPeers(configured []Peer, plan li.NumberPlan, id func(name string) uint32) *peers {
 	t := &peers{byID: map[uint32]*peer{}}
 	for _, c := range configured {
-		p := &peer{Peer: c, id: id(c.Name)}
+		p := &peer{Peer: c, id: id(c.Name), numbers: c.plan(plan)}
 		if c.CallRate > 0 {
 			p.pace = rate.NewLimiter(rate.Limit(c.CallRate), max(1, int(c.CallRate)))
 		}

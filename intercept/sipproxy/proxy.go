@@ -51,7 +51,7 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		cfg: cfg, log: cfg.Log, metrics: m, ready: make(chan struct{}), seed: maphash.MakeSeed(),
-		peers: newPeers(cfg.Peers, newKeyring(cfg.Secret).peerID), strangers: rate.NewLimiter(strangerAnswers, strangerBurst), help: map[string]bool{},
+		peers: newPeers(cfg.Peers, cfg.Plan, newKeyring(cfg.Secret).peerID), strangers: rate.NewLimiter(strangerAnswers, strangerBurst), help: map[string]bool{},
 	}
 	for _, n := range cfg.Emergency {
 		p.help[n] = true

@@ -43,6 +43,7 @@ func (s *shard) provisional(e event, c *clientTx) {
 	if !live && c.state != accepted || tx.client != c {
 		return // late, or of a hop that was given up
 	}
+	s.connected(tx, e)
 	s.copyReceived(tx.call, e, !tx.fromA, 0)
 	if m.Status > 100 && live {
 		s.up(e, c)
@@ -66,11 +67,21 @@ func (s *shard) final(e event, c *clientTx) {
 		s.tryNext(tx)
 		return
 	}
+	s.connected(tx, e)
 	if !again || tx.call.newAnswer(m) {
 		s.copyReceived(tx.call, e, !tx.fromA, 0)
 	}
 	s.up(e, c)
 	s.finished(tx, m)
+}
+
+// connected takes the identity of who answers, or rings, as its network says.
+func (s *shard) connected(tx *serverTx, e event) {
+	if c := tx.call; c != nil && (e.msg.Method == "INVITE" || e.msg.Method == "UPDATE") && e.msg.Status > 100 && e.msg.Status < 300 {
+		if c.joined(e.msg, e.from, !tx.fromA) {
+			s.refreshTaps(c)
+		}
+	}
 }
 
 // won takes a 2xx of a hop that was given up: the one that is tried now must stop

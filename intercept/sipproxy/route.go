@@ -100,7 +100,7 @@ func (s *shard) responsible(m *wire.Message, from *peer) []*peer {
 	if list := s.namedPeers(m.RequestURI); len(list) > 0 {
 		return list
 	}
-	if list := t.byNumber(s.proxy.cfg.Plan.Identities(m.Text(m.URI))); len(list) > 0 {
+	if list := t.byNumber(from.numbers.Identities(m.Text(m.URI))); len(list) > 0 {
 		return list
 	}
 	if from.Role == RoleTrunk {

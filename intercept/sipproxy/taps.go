@@ -146,10 +146,10 @@ func (s *shard) attachReport(tx *serverTx) {
 	m := tx.req
 	c := &call{shard: s, callID: m.CallID, a: tx.from, b: tx.hops[0].peer, ended: true}
 	if m.Method == "REGISTER" {
-		c.parties = registered(s.proxy.cfg.Plan, m)
+		c.parties = registered(m, tx.from)
 		c.bridged = true // reported wherever it goes
 	} else {
-		c.parties = parties(s.proxy.cfg.Plan, m, c.a, c.b)
+		c.parties = parties(m, c.a, c.b)
 		c.bridged = bridge(c.a, c.b)
 	}
 	taps := s.match(c.parties)
@@ -199,7 +199,7 @@ func (s *shard) copyStray(e event, requester *peer) {
 		return
 	}
 	c := &call{shard: s, callID: m.CallID, a: requester, b: e.from, bridged: true, confirmed: m.Method != "INVITE", ended: true}
-	c.parties = laterParties(s.proxy.cfg.Plan, m, true, requester)
+	c.parties = laterParties(m, true, requester)
 	s.refreshTaps(c)
 	s.copyReceived(c, e, false, 0)
 	s.after(s.proxy.cfg.Timers.life(), func() { s.release(c.lines) })

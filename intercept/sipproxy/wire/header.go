@@ -25,6 +25,7 @@ const (
 	RemotePartyID
 	Diversion
 	HistoryInfo
+	ReferredBy
 	SessionExpires
 	Reason
 	RetryAfter
@@ -82,6 +83,8 @@ func headerOf(name []byte) Header {
 		return Diversion
 	case "history-info":
 		return HistoryInfo
+	case "referred-by", "b":
+		return ReferredBy
 	case "session-expires", "x":
 		return SessionExpires
 	case "reason":
@@ -100,7 +103,7 @@ func (h Header) once() bool {
 	case From, To, CallID, CSeq, MaxForwards, ContentLength, ContentType, SessionExpires, Timestamp:
 		return true
 	case Other, Via, Route, RecordRoute, Contact, ContentEncoding, ProxyRequire, PAssertedIdentity, PPreferredIdentity, PCalledPartyID,
-		RemotePartyID, Diversion, HistoryInfo, Reason, RetryAfter:
+		RemotePartyID, Diversion, HistoryInfo, ReferredBy, Reason, RetryAfter:
 		return false
 	}
 	return false
