@@ -82,7 +82,8 @@ func (s *shard) attachDialog(tx *serverTx) (fresh bool) {
 	if tx.fromA {
 		tx.calleeTag = m.To.Tag
 	}
-	if tx.call = s.calls[k.leg]; tx.call != nil || !bridge(k.a, k.b) {
+	tx.call = s.calls[k.leg]
+	if tx.call != nil || !bridge(k.a, k.b) || m.Method == "SUBSCRIBE" || m.Method == "NOTIFY" { // those alone show no session
 		return false
 	}
 	c := s.newCall(k.leg, m.CallID, k.a, k.b)
