@@ -56,7 +56,7 @@ func dissect(msg string) (start string, fields []rawField, body string) {
 		}
 		name, _, _ := strings.Cut(l, ":")
 		name = strings.ToLower(strings.Trim(name, " \t"))
-		if long, ok := map[string]string{"v": "via", "l": "content-length", "c": "content-type"}[name]; ok {
+		if long, ok := map[string]string{"v": "via", "l": "content-length", "c": "content-type", "e": "content-encoding"}[name]; ok {
 			name = long
 		}
 		fields = append(fields, rawField{name, l})
@@ -206,7 +206,7 @@ func (p passage) body(fields []rawField, body, method string) (string, *int) {
 	}
 	begin, end := 0, len(body)
 	switch {
-	case p.anchor == "" || body == "" || !strings.Contains("INVITE ACK PRACK UPDATE", method):
+	case p.anchor == "" || body == "" || has(fields, "content-encoding") || !strings.Contains("INVITE ACK PRACK UPDATE", method):
 		return body, nil
 	case strings.HasPrefix(kind, "multipart/"):
 		begin = strings.Index(body, "\r\n\r\nv=0\r\n") + 4
