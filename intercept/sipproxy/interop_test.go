@@ -122,7 +122,8 @@ func (c *child) stop() {
 		<-c.done
 	}
 	if c.t.Failed() {
-		c.t.Logf("%s said:\n%s", filepath.Base(c.cmd.Path), tail([]byte(c.output())))
+		faults, _ := os.ReadFile(filepath.Join(c.dir, "errors")) // sipp's
+		c.t.Logf("%s said:\n%s\n%.3000s", filepath.Base(c.cmd.Path), tail([]byte(c.output())), faults)
 	}
 }
 
@@ -151,7 +152,7 @@ func scenario(t *testing.T, sipp, name string, at netip.AddrPort, args ...string
 	if err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"-sf", file, "-i", at.Addr().String(), "-p", fmt.Sprint(at.Port()), "-nostdin", "-timeout", "40", "-timeout_error"}, args...)
+	args = append([]string{"-sf", file, "-i", at.Addr().String(), "-p", fmt.Sprint(at.Port()), "-nostdin", "-timeout", "40", "-timeout_error", "-trace_err", "-error_file", "errors"}, args...)
 	return spawn(t, t.TempDir(), sipp, args...)
 }
 
