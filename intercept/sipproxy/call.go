@@ -84,7 +84,8 @@ func (s *shard) attachDialog(tx *serverTx) (fresh bool) {
 	if tx.fromA {
 		tx.calleeTag = m.To.Tag
 	}
-	if tx.call = s.calls[k.leg]; tx.call != nil || !bridge(k.a, k.b) {
+	tx.call = s.calls[k.leg]
+	if tx.call != nil || !bridge(k.a, k.b) || m.Method == "SUBSCRIBE" || m.Method == "NOTIFY" { // those alone show no session
 		return false
 	}
 	k.a.enter(false)

@@ -37,13 +37,13 @@ func (s *shard) request(e event) {
 		tx.answer(100, "")
 	}
 	tx.route = s.readRoutes(m, e.from)
+	if s.forUs(m, tx.route) {
+		s.answerPing(tx)
+		return
+	}
 	if why, status, extra := s.check(m, tx.route); status != 0 {
 		s.proxy.metrics.reject(why)
 		tx.answer(status, extra)
-		return
-	}
-	if s.forUs(m, tx.route) {
-		s.answerPing(tx)
 		return
 	}
 	if tx.hops = s.hops(m, e.from, tx.route, key); len(tx.hops) == 0 {
@@ -144,7 +144,8 @@ func (s *shard) looped(m *wire.Message, r routing) bool {
 	return false
 }
 
-// forUs reports whether an OPTIONS asks the proxy itself.
+// forUs reports whether an OPTIONS asks the proxy itself. It may have no hop left:
+// nothing is forwarded.
 func (s *shard) forUs(m *wire.Message, r routing) bool {
 	uri := m.RequestURI
 	return m.Method == "OPTIONS" && r.next == "" && uri.User == "" && s.proxy.mine(uri.Host, uri.Port)
