@@ -85,6 +85,7 @@ func (s *shard) build(tx *serverTx) (branch string, out []byte, err error) {
 	if err := tx.call.anchor(&e, m, tx.fromA, tx.tagOfB(m)); err != nil {
 		return "", nil, err
 	}
+	m.SetLength(&e, hop.flow.sock.reliable())
 	return branch, e.Apply(m.Raw), nil
 }
 

@@ -113,6 +113,7 @@ func (s *shard) up(e event, c *clientTx) {
 	m.PopVia(&edits)
 	// A response cannot be refused; media that cannot be anchored goes direct.
 	_ = tx.call.anchor(&edits, m, !tx.fromA, tx.tagOfB(m))
+	m.SetLength(&edits, tx.flow.sock.reliable())
 	tx.respond(m.Status, edits.Apply(m.Raw), c.invite)
 }
 
@@ -136,6 +137,7 @@ func (s *shard) stray(e event) {
 	}
 	var edits wire.Edits
 	m.PopVia(&edits)
+	m.SetLength(&edits, f.sock.reliable())
 	s.copyStray(e, to)
 	s.proxy.send(f, edits.Apply(m.Raw), failure{})
 }

@@ -118,6 +118,27 @@ func TestLargeRequestGoesOverTCP(t *testing.T) {
 	w.core.want("SIP/2.0 200")
 }
 
+// What comes in a datagram without Content-Length gets one where it goes over TCP,
+// both ways (RFC 3261 clause 18.3), of the body as it was edited.
+func TestLengthIsAddedForStreams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, func(c *sipproxy.Config) { c.Peers[1].Net = "tcp" })
+	ln := listenAt(t, w.trunks[0].addr)
+	text := w.core.request(outgoing("c1"))
+	head, body, _ := strings.Cut(text, "\r\n\r\n")
+	cut := strings.Index(head, "\r\nContent-Length")
+	w.core.send(w.proxy, head[:cut]+"\r\n\r\n"+body)
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	req := (&tcpAgent{t: t, conn: conn}).want("INVITE")
+	if got, want := req.Value(wire.ContentLength), fmt.Sprint(len(req.BodyBytes())); got != want || !strings.Contains(string(req.BodyBytes()), "198.51.100.1") {
+		t.Errorf("Content-Length %s, the body has %s octets:\n%s", got, want, req.Raw)
+	}
+}
+
 // A peer that takes no TCP gets it over UDP after all, and the next one at once.
 func TestLargeRequestFallsBackToUDP(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,21 @@ func (e *Edits) AppendRange(dst, raw []byte, part Span) []byte {
 	return append(dst, raw[at:part.End]...)
 }
 
+// SetLength gives a message that came without Content-Length one, where it goes over
+// a stream (RFC 3261 clause 18.3). It counts the edits of the body made so far.
+func (m *Message) SetLength(e *Edits, stream bool) {
+	if _, ok := m.First(ContentLength); ok || !stream {
+		return
+	}
+	length := m.Body.End - m.Body.Start
+	for _, x := range e.list {
+		if x.span.Start >= m.Body.Start {
+			length += len(x.text) - (x.span.End - x.span.Start)
+		}
+	}
+	e.Insert(m.Body.Start-2, "Content-Length: "+strconv.Itoa(length)+"\r\n")
+}
+
 func (e *Edits) growth() int {
 	n := 0
 	for _, x := range e.list {
