@@ -99,6 +99,7 @@ type mediaConfig struct {
 
 	Ports   portConfig `yaml:"ports"`
 	Threads int        `yaml:"threads"` // relay threads; default one a core
+	Timeout *duration  `yaml:"timeout"` // an answered call, not on hold, ends without media for so long; default 10m, 0s = after two hours
 }
 
 type portConfig struct {
@@ -189,12 +190,17 @@ func (c *config) setDefaults() {
 }
 
 const (
-	defaultDrain = duration(time.Minute)
-	defaultPing  = duration(30 * time.Second)
+	defaultDrain        = duration(time.Minute)
+	defaultMediaTimeout = duration(10 * time.Minute)
+	defaultPing         = duration(30 * time.Second)
 )
 
 func (g *gatewayConfig) setDefaults() {
 	drain := defaultDrain
+	timeout := defaultMediaTimeout
+	if g.Media.Timeout == nil {
+		g.Media.Timeout = &timeout
+	}
 	if g.Drain == nil {
 		g.Drain = &drain
 	}

@@ -129,6 +129,8 @@ func (c checker) checkGateway(cfg *config) {
 	}
 	_, err := netip.ParseAddrPort(g.SIP.DNS)
 	c.want(g.SIP.DNS == "" || err == nil, "gateway.sip.dns", "want address and port such as 192.0.2.53:53")
+	timeout := time.Duration(*g.Media.Timeout)
+	c.want(timeout == 0 || timeout >= 10*time.Second, "gateway.media.timeout", "want 0s (only after two hours) or at least 10s")
 	c.want(*g.Drain >= 0, "gateway.drain", "want 0s or longer")
 	c.checkOther(g.Media.AccessAddr, g.Media.AccessOther, "gateway.media.access_other")
 	c.checkOther(g.Media.TrunkAddr, g.Media.TrunkOther, "gateway.media.trunk_other")

@@ -108,6 +108,7 @@ func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Re
 	if cfg.TLS, err = n.cfg.Gateway.SIP.tls(); err != nil {
 		return err
 	}
+	cfg.MediaTimeout = time.Duration(*n.cfg.Gateway.Media.Timeout)
 	cfg.Emergency = n.cfg.Gateway.SIP.Emergency
 	if dns := n.cfg.Gateway.SIP.DNS; dns != "" {
 		if cfg.Resolver, err = netip.ParseAddrPort(dns); err != nil {

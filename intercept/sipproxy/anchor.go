@@ -27,6 +27,7 @@ func (c *call) anchor(e *wire.Edits, m *wire.Message, byA bool, tag string) erro
 	}
 	follow := byA || c.mediaTag == "" || c.mediaTag == tag
 	failed := false
+	c.flows = false
 	out, err := sdp.Rewrite(body[part.Start:part.End], func(st sdp.Stream) (sdp.Anchor, bool) {
 		a, err := c.anchorStream(st, byA, follow)
 		failed = failed || err != nil
@@ -58,6 +59,7 @@ func (c *call) anchorStream(st sdp.Stream, byA, follow bool) (sdp.Anchor, error)
 	if err != nil {
 		return sdp.Anchor{}, err
 	}
+	c.flows = c.flows || st.Flows
 	sender := c.b.side()
 	if byA {
 		sender = c.a.side()

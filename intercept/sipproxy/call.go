@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
+	"github.com/ligate/ligate/li/sipevent"
 )
 
 // call is one forwarded INVITE and the dialogs that it made. It belongs to its
@@ -33,6 +34,7 @@ type call struct {
 	report  bool // no call: a registration or text on its own
 
 	session MediaSession // nil until the first session description
+	flows   bool         // the last description wants media both ways in some stream
 	touched time.Time
 	limit   time.Duration // without signalling and media for so long it is forgotten
 	idle    *timer
@@ -129,7 +131,7 @@ func (s *shard) newCall(l leg, callID string, a, b *peer) *call {
 	s.byCallID[callID] = append(s.byCallID[callID], c)
 	s.proxy.metrics.calls.Inc()
 	s.proxy.live.Add(1)
-	c.watch(c.limit)
+	c.watch(c.nextLook())
 	return c
 }
 
@@ -159,20 +161,34 @@ func (c *call) goesTo(p *peer, limited bool) bool {
 	return true
 }
 
-// watch ends the call when neither signalling nor media came for its limit.
+// watch ends the call when neither signalling nor media came for its limit, or no
+// media in a call that is not on hold.
 func (c *call) watch(wait time.Duration) {
 	c.idle.stop()
 	c.idle = c.shard.after(wait, func() {
-		last := c.touched
+		last, limit, cause := c.touched, c.limit, sipevent.Idle
 		if c.session != nil && c.session.LastMedia().After(last) {
 			last = c.session.LastMedia()
 		}
-		if left := c.limit - c.shard.now.Sub(last); left > 0 {
-			c.watch(left)
+		if most := c.shard.proxy.cfg.MediaTimeout; most > 0 && most < limit && c.confirmed && c.session != nil && c.flows {
+			limit, cause = most, sipevent.NoMedia
+		}
+		if left := limit - c.shard.now.Sub(last); left > 0 {
+			c.watch(min(left, c.nextLook()))
 			return
 		}
+		c.shard.proxy.metrics.lapsed[cause].Inc()
+		c.lapse(cause)
 		c.end()
 	})
+}
+
+// nextLook is how long nothing can be due.
+func (c *call) nextLook() time.Duration {
+	if most := c.shard.proxy.cfg.MediaTimeout; most > 0 {
+		return min(most, c.limit)
+	}
+	return c.limit
 }
 
 // minSessionExpires is the least interval of RFC 4028 clause 4.
@@ -188,7 +204,8 @@ func (c *call) refreshed(m *wire.Message) {
 	}
 	limit := min(time.Duration(n)*time.Second+c.shard.proxy.cfg.Timers.life(), c.shard.proxy.cfg.IdleCall)
 	if limit < c.limit {
-		c.watch(limit)
+		c.limit = limit
+		c.watch(c.nextLook())
 	}
 	c.limit = limit
 }

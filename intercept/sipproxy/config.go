@@ -36,6 +36,7 @@ type Config struct {
 	Shards          int           // default one a core
 	MaxTransactions int           // server transactions a shard; more new INVITEs get 503; default 100000
 	IdleCall        time.Duration // a call without signalling and media for so long is forgotten; default 2h
+	MediaTimeout    time.Duration // an answered call that is not on hold ends without media for so long; 0 = IdleCall
 	Timers          Timers
 }
 

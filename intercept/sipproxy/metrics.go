@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ligate/ligate/li/sipevent"
 )
 
 // reject says why the proxy itself refused or dropped a message.
@@ -44,6 +46,7 @@ type metrics struct {
 	failovers    prometheus.Counter
 	unreadable   prometheus.Counter
 	lookups      prometheus.Counter
+	lapsed       map[string]prometheus.Counter // by cause; read only
 
 	onNet     prometheus.Counter // LI
 	untrusted prometheus.Counter // LI
@@ -90,10 +93,14 @@ func newMetrics(ops, lawful prometheus.Registerer) (*metrics, error) {
 	for class := 1; class <= 6; class++ {
 		m.responses[class] = responses.WithLabelValues(fmt.Sprintf("%dxx", class))
 	}
+	lapsed := vec("lapsed_calls_total", "cause", "Calls that were ended because nothing came any more.")
+	m.lapsed = map[string]prometheus.Counter{
+		sipevent.NoMedia: lapsed.WithLabelValues("no_media"), sipevent.Idle: lapsed.WithLabelValues("idle"),
+	}
 	for _, r := range rejects() {
 		m.rejected[r] = rejected.WithLabelValues(string(r))
 	}
-	if err := register(ops, requests, responses, rejected, m.transactions, m.calls, m.anchored, m.failovers, m.unreadable, m.lookups); err != nil {
+	if err := register(ops, requests, responses, rejected, m.transactions, m.calls, m.anchored, m.failovers, m.unreadable, m.lookups, lapsed); err != nil {
 		return nil, err
 	}
 	return m, register(lawful, m.onNet, m.untrusted, m.matched)

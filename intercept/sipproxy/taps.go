@@ -191,6 +191,16 @@ func (s *shard) copyOwn(tx *serverTx, m *wire.Message) {
 	}
 }
 
+// lapse tells mediation that a call is over though nobody said so.
+func (c *call) lapse(cause string) {
+	taps, now := c.taps, c.shard.now
+	c.shard.later(func() {
+		for _, t := range taps {
+			t.line.X2(now, x2x3.NotApplicable, netip.AddrPort{}, netip.AddrPort{}, sipevent.Event{Stage: sipevent.End, Method: cause}, nil)
+		}
+	})
+}
+
 // copyStray copies a response of which no transaction is known, between two peers
 // of which one is a trunk.
 func (s *shard) copyStray(e event, requester *peer) {

@@ -186,8 +186,13 @@ func DecodeEvent(b []byte) (Event, error) {
 	}
 	e := Event{Stage: Stage(b[0]), Status: int(binary.BigEndian.Uint16(b[1:])), Method: string(b[3:])}
 	if e.Stage < Begin || e.Stage > Report || e.Status != 0 && (e.Status < 100 || e.Status > 699) ||
-		e.Method != otherMethod && known(e.Method) == otherMethod {
+		e.Method != otherMethod && known(e.Method) == otherMethod && !e.found() {
 		return Event{}, ErrEvent
 	}
 	return e, nil
+}
+
+// found reports whether the event is an end that the network element itself found.
+func (e Event) found() bool {
+	return e.Stage == End && e.Status == 0 && (e.Method == NoMedia || e.Method == Idle)
 }

@@ -136,3 +136,20 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+// An end that the network element found by itself survives the wire, and nothing else
+// may have its method.
+func TestEndWithoutMessage(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{sipevent.NoMedia, sipevent.Idle} {
+		e := sipevent.Event{Stage: sipevent.End, Method: method}
+		if got, err := sipevent.DecodeEvent(sipevent.AppendEvent(nil, e)); err != nil || got != e {
+			t.Errorf("%s: %+v, %v", method, got, err)
+		}
+		for _, bad := range []sipevent.Event{{Stage: sipevent.Continue, Method: method}, {Stage: sipevent.End, Method: method, Status: 200}} {
+			if _, err := sipevent.DecodeEvent(sipevent.AppendEvent(nil, bad)); err == nil {
+				t.Errorf("%+v was taken", bad)
+			}
+		}
+	}
+}

@@ -18,3 +18,10 @@ type Event struct {
 	Method string // of the request or, for a response, of its CSeq; one of the known methods or "OTHER"
 	Status int    // 100..699 for a response, 0 for a request
 }
+
+// Methods of an End that no message brought: the network element itself found that
+// the session is over. Such an event has no status and no SIP message.
+const (
+	NoMedia = "NO-MEDIA" // nobody sent media for too long
+	Idle    = "IDLE"     // neither signalling nor media came for too long, or a session timer ran out
+)

@@ -27,6 +27,7 @@ const (
 	causeBye       = "bye"
 	causeCancelled = "cancelled"
 	causeTimeout   = "timeout"       // nothing was heard for Config.IdleAfter
+	causeNoMedia   = "no_media"      // nobody sent media for too long
 	causeWarrant   = "warrant_ended" // the tap stopped during the call
 	statusCancel   = 487             // Request Terminated
 	methodInvite   = "INVITE"
@@ -120,6 +121,10 @@ func endCause(ev sipevent.Event) string {
 		return causeBye
 	case ev.Status == statusCancel:
 		return causeCancelled
+	case ev.Method == sipevent.NoMedia:
+		return causeNoMedia
+	case ev.Method == sipevent.Idle:
+		return causeTimeout
 	}
 	return fmt.Sprintf("failed_%d", ev.Status)
 }

@@ -18,6 +18,7 @@ type description struct {
 	origin wire.Span // the address fields of o=: nettype to the end
 	conn   conn      // of the session
 	ice    []wire.Span
+	oneWay bool // a=sendonly, recvonly or inactive for all streams that do not say
 	media  []media
 }
 
@@ -42,7 +43,8 @@ type media struct {
 	conn    conn
 	rtcp    wire.Span // value of a=rtcp; empty when absent
 	rtcpAt  netip.AddrPort
-	hasAddr bool // a=rtcp names an address
+	hasAddr bool   // a=rtcp names an address
+	flow    string // a=sendrecv and the like; empty when absent
 	ice     []wire.Span
 }
 
@@ -148,6 +150,12 @@ func (d *description) attribute(l line) error {
 			d.ice = append(d.ice, l.span)
 		} else {
 			d.last().ice = append(d.last().ice, l.span)
+		}
+	case "sendrecv", "sendonly", "recvonly", "inactive":
+		if len(d.media) > 0 {
+			d.last().flow = name
+		} else {
+			d.oneWay = name != "sendrecv"
 		}
 	case "rtcp":
 		if len(d.media) > 0 {

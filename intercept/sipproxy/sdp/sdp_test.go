@@ -24,7 +24,7 @@ func at(addr string, seen *[]sdp.Stream) func(sdp.Stream) (sdp.Anchor, bool) {
 }
 
 func stream(i int, rtp, rtcp string) sdp.Stream {
-	s := sdp.Stream{Index: i, RTP: netip.MustParseAddrPort(rtp)}
+	s := sdp.Stream{Index: i, Flows: true, RTP: netip.MustParseAddrPort(rtp)}
 	if rtcp != "" {
 		s.RTCP = netip.MustParseAddrPort(rtcp)
 	}
@@ -73,7 +73,7 @@ func TestRewrite(t *testing.T) {
 		"host name": {
 			head + "c=IN IP4 phone.example\r\nm=audio 4000 RTP/AVP 8\r\n", "192.0.2.1",
 			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nm=audio 20000 RTP/AVP 8\r\nc=IN IP4 192.0.2.1\r\n",
-			[]sdp.Stream{{Index: 0}},
+			[]sdp.Stream{{Index: 0, Flows: true}},
 		},
 		"nothing to anchor": {head + "c=IN IP4 10.0.0.1\r\nt=0 0\r\n", "192.0.2.1", head + "c=IN IP4 10.0.0.1\r\nt=0 0\r\n", nil},
 	}
@@ -174,4 +174,30 @@ func FuzzRewrite(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Which way media is wanted: a stream's own attribute, else the session's, else both
+// ways (RFC 3264 clause 5.1).
+func TestFlow(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		session, media string
+		want           bool
+	}{
+		"nothing said":           {"", "", true},
+		"sendrecv":               {"", "a=sendrecv\r\n", true},
+		"sendonly":               {"", "a=sendonly\r\n", false},
+		"recvonly":               {"", "a=recvonly\r\n", false},
+		"inactive":               {"", "a=inactive\r\n", false},
+		"session inactive":       {"a=inactive\r\n", "", false},
+		"stream over session":    {"a=inactive\r\n", "a=sendrecv\r\n", true},
+		"stream holds by itself": {"a=sendrecv\r\n", "a=sendonly\r\n", false},
+	} {
+		body := "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n" + c.session + "m=audio 4000 RTP/AVP 8\r\n" + c.media
+		got := !c.want
+		_, err := sdp.Rewrite([]byte(body), func(s sdp.Stream) (sdp.Anchor, bool) { got = s.Flows; return sdp.Anchor{}, false })
+		if err != nil || got != c.want {
+			t.Errorf("%s: flows %t, %v", name, got, err)
+		}
+	}
 }

@@ -72,6 +72,9 @@ func writeCapture(w io.Writer, c *content, version string) error {
 func sipFrame(r segment.IRIRecord) (frame, error) {
 	f := frame{at: r.Time}
 	msg := r.SIP
+	if len(msg) == 0 {
+		f.comments = append(f.comments, "no message: the network element found that the session was over ("+r.Method+")")
+	}
 	if len(msg) > maxDatagram {
 		f.comments = append(f.comments, fmt.Sprintf("SIP message of %d octets, cut to %d: iri.jsonl holds all of it", len(msg), maxDatagram))
 		msg = msg[:maxDatagram]
