@@ -31,7 +31,13 @@ require (
 	golang.org/x/time v0.16.0
 )
 
-require github.com/miekg/dns v1.1.73 // indirect
+require (
+	github.com/miekg/dns v1.1.73 // indirect
+	github.com/pion/logging v0.2.4 // indirect
+	github.com/pion/rtcp v1.2.19 // indirect
+	github.com/pion/srtp/v3 v3.1.3 // indirect
+	github.com/pion/transport/v5 v5.1.1 // indirect
+)
 
 require (
 	github.com/rogpeppe/go-internal v1.16.0

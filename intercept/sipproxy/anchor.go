@@ -1,6 +1,9 @@
 package sipproxy
 
 import (
+	"net/netip"
+	"slices"
+
 	"github.com/ligate/ligate/intercept/sipproxy/sdp"
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 )
@@ -67,8 +70,35 @@ func (c *call) anchorStream(st sdp.Stream, byA, follow bool) (sdp.Anchor, error)
 	if follow && !st.Held && st.RTP.IsValid() {
 		stream.SetRemote(sender, st.RTP, st.RTCP)
 	}
+	c.keep(stream, sender, st.Crypto)
 	rtp, rtcp := stream.Anchor(sender.other())
 	return sdp.Anchor{RTP: rtp, RTCP: rtcp}, nil
+}
+
+// secret is what one side's description said of the keys of a stream.
+type secret struct {
+	rtp, rtcp netip.AddrPort // where its packets arrive
+	crypto    string         // value of a=crypto
+}
+
+// maxSecrets bounds what is kept of one call.
+const maxSecrets = 64
+
+// keep remembers the keys that a side encrypts with (RFC 4568 clause 5.1), the last
+// ones last, for whoever taps the call now or later. They are read for tapped calls
+// only, once the message has gone on.
+func (c *call) keep(stream MediaStream, sender Side, crypto []string) {
+	for _, value := range crypto {
+		rtp, rtcp := stream.Anchor(sender)
+		s := secret{rtp: rtp, rtcp: rtcp, crypto: value}
+		c.secrets = append(slices.DeleteFunc(c.secrets, func(o secret) bool { return o == s }), s)
+	}
+	if len(c.secrets) > maxSecrets {
+		c.secrets = slices.Clone(c.secrets[len(c.secrets)-maxSecrets:])
+	}
+	if len(crypto) > 0 {
+		c.shard.later(c.applyTaps)
+	}
 }
 
 func (c *call) openMedia() error {

@@ -34,6 +34,7 @@ type call struct {
 	report  bool // no call: a registration or text on its own
 
 	session MediaSession // nil until the first session description
+	secrets []secret     // SRTP keys of its streams
 	flows   bool         // the last description wants media both ways in some stream
 	touched time.Time
 	limit   time.Duration // without signalling and media for so long it is forgotten

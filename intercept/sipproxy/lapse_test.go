@@ -104,7 +104,11 @@ func TestConnectedIdentityOfUntrustedPeerIsNot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.tap(outside, true)
-	w.core.send(w.proxy, w.core.request(func() line { l := outgoing("c1"); l.uri, l.to = "sip:+4989777999@example.net", "<sip:+4989777999@example.net>"; return l }()))
+	w.core.send(w.proxy, w.core.request(func() line {
+		l := outgoing("c1")
+		l.uri, l.to = "sip:+4989777999@example.net", "<sip:+4989777999@example.net>"
+		return l
+	}()))
 	req := w.trunks[0].want("INVITE")
 	w.trunks[0].reply(w.proxy, req, 200, "b", "P-Asserted-Identity: <tel:"+outside+">\r\n", answerSDP)
 	w.core.want("SIP/2.0 200")

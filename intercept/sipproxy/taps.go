@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ligate/ligate/intercept/sdes"
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 	"github.com/ligate/ligate/intercept/tasking"
 	"github.com/ligate/ligate/intercept/tee"
@@ -133,6 +134,11 @@ func (c *call) applyTaps() {
 		target := c.b.side()
 		if t.onA {
 			target = c.a.side()
+		}
+		for _, x := range c.secrets {
+			if keys, err := sdes.Parse(x.crypto); err == nil {
+				t.line.AddKeys(x.rtp, x.rtcp, keys)
+			}
 		}
 		content = append(content, ContentTap{Line: t.line, Grant: grant, Target: target})
 	}

@@ -14,6 +14,7 @@ type pump struct {
 	pdus  []byte // one bus message
 	event []byte
 	inner []byte // one IP packet
+	plain []byte // one decrypted packet
 }
 
 // round publishes one batch of each kind and reports whether there was any.
@@ -84,14 +85,22 @@ func (p *pump) media(ctx context.Context) bool {
 
 func (p *pump) appendX3(s *slot) bool {
 	seq := s.line.x3.next(s.lost)
-	inner, format, err := x2x3.AppendDatagram(p.inner[:0], s.src, s.dst, s.data[:s.size])
+	packet := s.data[:s.size]
+	plain, ok, wanted := s.line.open(s.dst, p.plain[:0], packet)
+	switch {
+	case ok:
+		p.plain, packet = plain, plain
+	case wanted:
+		p.tee.sealed.Inc()
+	}
+	inner, format, err := x2x3.AppendDatagram(p.inner[:0], s.src, s.dst, packet)
 	p.inner = inner
 	if err != nil {
 		return false
 	}
 	pdu := x2x3.PDU{
 		Type: x2x3.X3, Format: format, Direction: s.dir, XID: s.line.xid, Correlation: s.line.correlation,
-		Sequence: seq, HasSequence: true, Time: s.at, NFID: p.tee.nfid, Payload: inner,
+		Sequence: seq, HasSequence: true, Time: s.at, NFID: p.tee.nfid, Payload: inner, Decrypted: ok,
 	}
 	p.pdus, err = x2x3.AppendPDU(p.pdus, &pdu)
 	return err == nil

@@ -49,6 +49,7 @@ type Tee struct {
 	dropped   map[x2x3.Type]prometheus.Counter // read only after New
 	published map[x2x3.Type]prometheus.Counter // read only after New
 	retries   prometheus.Counter
+	sealed    prometheus.Counter
 }
 
 // New validates the configuration; Run does the work.
@@ -79,12 +80,15 @@ func (t *Tee) metrics(reg prometheus.Registerer) error {
 	t.retries = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ligate_tee_publish_retries_total", Help: "Attempts to publish that failed and were made again.",
 	})
+	t.sealed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ligate_tee_undecrypted_pdus_total", Help: "Packets whose keys are in the signalling and did not open them; delivered as they came.",
+	})
 	t.dropped = map[x2x3.Type]prometheus.Counter{x2x3.X2: dropped.WithLabelValues("x2"), x2x3.X3: dropped.WithLabelValues("x3")}
 	t.published = map[x2x3.Type]prometheus.Counter{x2x3.X2: published.WithLabelValues("x2"), x2x3.X3: published.WithLabelValues("x3")}
 	if reg == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{dropped, published, t.retries} {
+	for _, c := range []prometheus.Collector{dropped, published, t.retries, t.sealed} {
 		if err := reg.Register(c); err != nil {
 			return fmt.Errorf("tee: register metrics: %w", err)
 		}

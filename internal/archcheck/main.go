@@ -45,6 +45,8 @@ func doors() map[string][]string {
 		"filippo.io/age":            {"mediation/evidence", "warrant", "internal/agency"},
 		"github.com/alecthomas/":    {"cmd/ligate"},
 		"github.com/danielgtaylor/": {"api"},
+		"github.com/pion/srtp/":     {"intercept/sdes"},
+		"github.com/miekg/dns":      {"intercept/sipproxy/locate"},
 	}
 }
 

@@ -32,6 +32,9 @@ const (
 	attrDstPort     = 15
 )
 
+// decrypted is the value of attribute 4 in X3.
+const decrypted = 1
+
 // Errors of the codec.
 var (
 	ErrShort   = errors.New("x2x3: more octets are needed")
@@ -76,6 +79,9 @@ func AppendPDU(dst []byte, p *PDU) ([]byte, error) {
 func appendAttributes(dst []byte, p *PDU) ([]byte, error) {
 	if len(p.Event) > 0 {
 		dst = append(attr(dst, attrProprietary, len(p.Event)), p.Event...)
+	}
+	if p.Decrypted && p.Type == X3 {
+		dst = append(attr(dst, attrProprietary, 1), decrypted)
 	}
 	if p.NFID != "" {
 		dst = append(attr(dst, attrNFID, len(p.NFID)), p.NFID...)
@@ -174,9 +180,11 @@ func decodeAttributes(p *PDU, b []byte) error {
 		seen |= 1 << kind
 		switch kind {
 		case attrProprietary:
-			p.Event = v[:size:size]
-			if size == 0 {
-				p.Event = nil
+			switch {
+			case p.Type == X3:
+				p.Decrypted = size == 1 && v[0] == decrypted
+			case size > 0:
+				p.Event = v[:size:size]
 			}
 		case attrNFID:
 			p.NFID = string(v)

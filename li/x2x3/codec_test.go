@@ -53,6 +53,22 @@ func TestPDULayout(t *testing.T) {
 	}
 }
 
+// What was decrypted at the tap is marked in X3 and nowhere else.
+func TestDecryptedIsMarked(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []x2x3.Type{x2x3.X2, x2x3.X3} {
+		p := x2x3.PDU{Type: kind, Format: x2x3.FormatIPv4, Direction: x2x3.FromTarget, Decrypted: true, Payload: []byte{1}}
+		b, err := x2x3.AppendPDU(nil, &p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := x2x3.DecodePDU(b)
+		if err != nil || got.Decrypted != (kind == x2x3.X3) || got.Event != nil {
+			t.Errorf("type %d: %+v, %v", kind, got, err)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	good, err := hex.DecodeString(sampleHex)

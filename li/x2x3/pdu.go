@@ -57,7 +57,8 @@ type PDU struct {
 	Time        time.Time      // attribute 9, time of interception, UTC; zero = absent
 	NFID        string         // attribute 6, the X1 neIdentifier; empty = absent
 	Src, Dst    netip.AddrPort // attributes 10-15, network layer of the SIP message; zero = absent
-	Event       []byte         // attribute 4 (proprietary): a sipevent.Event, see li/sipevent
+	Event       []byte         // X2, attribute 4 (proprietary): a sipevent.Event, see li/sipevent
+	Decrypted   bool           // X3, attribute 4: the packet came encrypted and stands here decrypted
 
 	Payload []byte
 }

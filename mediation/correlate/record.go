@@ -131,5 +131,5 @@ func endCause(ev sipevent.Event) string {
 
 // cc makes the record of a media packet, without its number.
 func cc(p *x2x3.PDU, at time.Time) segment.Record {
-	return segment.Record{CC: &segment.CCRecord{Time: at, Direction: p.Direction, Format: p.Format, Packet: p.Payload}}
+	return segment.Record{CC: &segment.CCRecord{Time: at, Direction: p.Direction, Format: p.Format, Decrypted: p.Decrypted, Packet: p.Payload}}
 }

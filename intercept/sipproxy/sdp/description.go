@@ -9,6 +9,9 @@ import (
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 )
 
+// maxCrypto is how many a=crypto lines of a stream are read.
+const maxCrypto = 8
+
 // MaxMedia is how many media lines are read.
 const MaxMedia = 32
 
@@ -43,8 +46,9 @@ type media struct {
 	conn    conn
 	rtcp    wire.Span // value of a=rtcp; empty when absent
 	rtcpAt  netip.AddrPort
-	hasAddr bool   // a=rtcp names an address
-	flow    string // a=sendrecv and the like; empty when absent
+	hasAddr bool     // a=rtcp names an address
+	crypto  []string // values of a=crypto
+	flow    string   // a=sendrecv and the like; empty when absent
 	ice     []wire.Span
 }
 
@@ -156,6 +160,10 @@ func (d *description) attribute(l line) error {
 			d.last().flow = name
 		} else {
 			d.oneWay = name != "sendrecv"
+		}
+	case "crypto":
+		if len(d.media) > 0 && len(d.last().crypto) < maxCrypto {
+			d.last().crypto = append(d.last().crypto, value)
 		}
 	case "rtcp":
 		if len(d.media) > 0 {

@@ -10,11 +10,12 @@ import (
 
 // Stream is one media line that can be anchored: it uses UDP and is not rejected.
 type Stream struct {
-	Index int            // of its m= line, from 0
-	Held  bool           // on hold by an address of zeros (RFC 2543)
-	Flows bool           // media is wanted in both directions (RFC 3264 clause 5.1)
-	RTP   netip.AddrPort // where its side wants media; invalid when held or a host name
-	RTCP  netip.AddrPort // invalid when not told: the port after RTP's
+	Index  int            // of its m= line, from 0
+	Held   bool           // on hold by an address of zeros (RFC 2543)
+	Flows  bool           // media is wanted in both directions (RFC 3264 clause 5.1)
+	Crypto []string       // values of a=crypto (RFC 4568): what its side encrypts with; key material
+	RTP    netip.AddrPort // where its side wants media; invalid when held or a host name
+	RTCP   netip.AddrPort // invalid when not told: the port after RTP's
 }
 
 // Anchor is where the other side shall send instead.
@@ -74,7 +75,7 @@ func (d *description) stream(i int) (Stream, error) {
 	if !c.present() {
 		return Stream{}, ErrMalformed
 	}
-	s := Stream{Index: i, Held: c.held(), Flows: !c.held() && (m.flow == "sendrecv" || m.flow == "" && !d.oneWay)}
+	s := Stream{Index: i, Crypto: m.crypto, Held: c.held(), Flows: !c.held() && (m.flow == "sendrecv" || m.flow == "" && !d.oneWay)}
 	if !c.addr.IsValid() || s.Held {
 		return s, nil
 	}

@@ -231,12 +231,15 @@ func (man *Manifest) notes(m *media, tooLong bool) {
 	case man.Audio == nil && man.Session.CCRecords > 0:
 		note("No packet was in a codec that call.wav can hold (G.711 A-law or u-law): there is no call.wav.")
 	}
+	if m.decrypted > 0 {
+		note("The parties sent SRTP with keys in the signalling: %d packets stand here as the network element decrypted them.", m.decrypted)
+	}
 	encrypted := 0
 	for _, n := range m.encrypted {
 		encrypted += n
 	}
 	if encrypted > 0 && m.keys {
-		note("The signalling asks for SRTP and holds its keys (iri.jsonl): media is as it was sent, not decrypted.")
+		note("The signalling asks for SRTP and holds its keys (iri.jsonl): %d packets are as they were sent, not decrypted.", encrypted)
 	} else if encrypted > 0 {
 		note("The signalling asks for SRTP: media is encrypted, keys not held.")
 	}

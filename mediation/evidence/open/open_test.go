@@ -478,3 +478,31 @@ func FuzzMedia(f *testing.F) {
 		}
 	})
 }
+
+// SRTP that the network element opened is audio; SRTP that nobody opened is not, and
+// the manifest says so of each.
+func TestEncryptedMedia(t *testing.T) {
+	t.Parallel()
+	for name, decrypted := range map[string]bool{"opened at the tap": true, "as it was sent": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &call{t: t}
+			key := "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20\r\n"
+			c.sip("from_target", strings.Replace(sdp(8, key), "RTP/AVP", "RTP/SAVP", 1))
+			var want []int16
+			for n := range 10 {
+				c.rtp(packet{dir: x2x3.FromTarget, pt: 8, n: n, payload: speech(n, 1)})
+				c.cc[n].CC.Decrypted = decrypted
+				want = append(want, decode(8, speech(n, 1))...)
+			}
+			_, man, left, _ := c.opened()
+			note := strings.Join(man.Notes, "\n")
+			if decrypted && (!equal(left, want) || man.Legs[0].Encrypted != 0 || !strings.Contains(note, "10 packets stand here as the network element decrypted them")) {
+				t.Errorf("%d samples, manifest %+v", len(left), man)
+			}
+			if !decrypted && (left != nil || man.Legs[0].Encrypted != 10 || !strings.Contains(note, "10 packets are as they were sent")) {
+				t.Errorf("%d samples, manifest %+v", len(left), man)
+			}
+		})
+	}
+}

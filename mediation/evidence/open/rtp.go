@@ -58,6 +58,7 @@ type media struct {
 	rtcp      map[string]int
 	other     map[string]int // DTLS, STUN, T.38 and what cannot be read
 	encrypted map[string]int
+	decrypted int  // before they were handed over
 	keys      bool // encrypted with keys that are in the signalling
 }
 
@@ -78,7 +79,9 @@ func collect(cc []segment.CCRecord, c codecs) *media {
 			continue
 		}
 		codec := c.name(direction, r.Time, p.PayloadType)
-		if yes, keys := c.encrypted(r.Time); yes {
+		if r.Decrypted {
+			m.decrypted++
+		} else if yes, keys := c.encrypted(r.Time); yes {
 			m.encrypted[direction]++
 			m.keys = m.keys || keys
 			codec += " (SRTP)"

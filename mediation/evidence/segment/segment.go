@@ -54,8 +54,12 @@ type CCRecord struct {
 	Time      time.Time
 	Direction x2x3.Direction
 	Format    x2x3.Format
+	Decrypted bool // the packet came encrypted and stands here decrypted
 	Packet    []byte
 }
+
+// decryptedBit marks such a packet in the encoded format.
+const decryptedBit = 1 << 15
 
 // Gap says what is missing and why, where it is missing.
 type Gap struct {
@@ -135,7 +139,11 @@ func appendRecord(b []byte, kind Kind, r Record) ([]byte, error) {
 		b = binary.BigEndian.AppendUint32(b, r.CC.Seq)
 		b = binary.BigEndian.AppendUint64(b, uint64(r.CC.Time.UnixNano()))
 		b = binary.BigEndian.AppendUint16(b, uint16(r.CC.Direction))
-		b = binary.BigEndian.AppendUint16(b, uint16(r.CC.Format))
+		format := uint16(r.CC.Format)
+		if r.CC.Decrypted {
+			format |= decryptedBit
+		}
+		b = binary.BigEndian.AppendUint16(b, format)
 		return append(b, r.CC.Packet...), nil
 	}
 	return nil, ErrRecord
@@ -192,7 +200,8 @@ func decodeRecord(of Kind, kind byte, body []byte) (Record, error) {
 			Seq:       binary.BigEndian.Uint32(body),
 			Time:      time.Unix(0, int64(binary.BigEndian.Uint64(body[4:]))).UTC(),
 			Direction: x2x3.Direction(binary.BigEndian.Uint16(body[12:])),
-			Format:    x2x3.Format(binary.BigEndian.Uint16(body[14:])),
+			Format:    x2x3.Format(binary.BigEndian.Uint16(body[14:]) &^ decryptedBit),
+			Decrypted: binary.BigEndian.Uint16(body[14:])&decryptedBit != 0,
 			Packet:    body[ccFixed:],
 		}}, nil
 	}

@@ -35,7 +35,7 @@ func iriRecords() []segment.Record {
 func ccRecords() []segment.Record {
 	return []segment.Record{
 		{CC: &segment.CCRecord{Seq: 3, Time: at, Direction: x2x3.FromTarget, Format: x2x3.FormatIPv4, Packet: []byte{1, 2, 3}}},
-		{CC: &segment.CCRecord{Seq: 4, Time: at, Direction: x2x3.ToTarget, Format: x2x3.FormatIPv6, Packet: []byte{}}},
+		{CC: &segment.CCRecord{Seq: 4, Time: at, Direction: x2x3.ToTarget, Format: x2x3.FormatIPv6, Decrypted: true, Packet: []byte{}}},
 	}
 }
 
