@@ -267,3 +267,37 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOpen gives an opener whatever comes on a call's port: nothing but what the sender
+// encrypted may open.
+func FuzzOpen(f *testing.F) {
+	secret := bytes.Repeat([]byte{1}, 30)
+	keys, err := sdes.Parse("1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.StdEncoding.EncodeToString(secret))
+	if err != nil {
+		f.Fatal(err)
+	}
+	c, err := srtp.CreateContext(secret[:16], secret[16:], srtp.ProtectionProfileAes128CmHmacSha1_80)
+	if err != nil {
+		f.Fatal(err)
+	}
+	sealed, err := c.EncryptRTP(nil, packet(1, 1), nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	control, err := c.EncryptRTCP(nil, report(1), nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sealed)
+	f.Add(control)
+	f.Add([]byte{0xbf, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xbe, 0xde, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		o := &sdes.Opener{}
+		if err := o.Add(keys[0]); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := o.Open(nil, b); ok && !bytes.Equal(b, sealed) && !bytes.Equal(b, control) {
+			t.Fatal("what nobody encrypted was opened")
+		}
+	})
+}
