@@ -77,14 +77,15 @@ func scan(body []byte) (*description, error) {
 	return d, nil
 }
 
-// nextLine reads "x=value" with CRLF, LF or the end after it.
+// nextLine reads "x=value" with CRLF, LF, CR or the end after it: some parsers take a
+// bare CR as a line end, and nobody may read another address here than we do.
 func nextLine(body []byte, at int) (line, bool) {
 	end, next := len(body), len(body)
-	if n := bytes.IndexByte(body[at:], '\n'); n >= 0 {
+	if n := bytes.IndexAny(body[at:], "\r\n"); n >= 0 {
 		end, next = at+n, at+n+1
-	}
-	if end > at && body[end-1] == '\r' {
-		end--
+		if body[end] == '\r' && next < len(body) && body[next] == '\n' {
+			next++
+		}
 	}
 	if end == at {
 		return line{span: wire.Span{Start: at, End: next}}, true // an empty line at the end is common

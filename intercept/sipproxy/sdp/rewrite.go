@@ -131,8 +131,8 @@ func (d *description) session(e *wire.Edits, addr netip.Addr, left []*media) {
 
 // lineEnd is what ends the first line, so that an inserted line looks the same.
 func (d *description) lineEnd() string {
-	if l, ok := nextLine(d.body, 0); ok && l.value.End+1 == l.span.End {
-		return "\n"
+	if l, ok := nextLine(d.body, 0); ok && l.span.End > l.value.End {
+		return string(d.body[l.value.End:l.span.End])
 	}
 	return "\r\n"
 }
