@@ -10,8 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,8 +23,9 @@ const (
 
 // order is what the parent asks of the load process; one JSON object.
 type order struct {
-	Kind   string        `json:"kind"` // "rtp" or "sip"
+	Kind   string        `json:"kind"` // "rtp", "sip" or "hold"
 	Calls  int           `json:"calls"`
+	Rate   int           `json:"rate"` // sip: calls a second; 0: Calls in the air
 	Length time.Duration `json:"length"`
 }
 
@@ -44,6 +43,14 @@ type done struct {
 	Calls    int           `json:"calls"`
 	Failed   int           `json:"failed"`
 	Took     time.Duration `json:"took"`
+
+	Late int           `json:"late"` // packets received after more than tooLate
+	P50  time.Duration `json:"p50"`  // from sending to the receiving socket
+	P99  time.Duration `json:"p99"`
+
+	Rang      int `json:"rang"`       // calls that the answering side sent a 180 for
+	RangFirst int `json:"rang_first"` // calls whose 180 came before their 200
+	RangLast  int `json:"rang_last"`  // calls whose 180 came after their 200
 }
 
 // Load is the load process: it takes its orders from in and answers on out.
@@ -56,7 +63,7 @@ func Load(in io.Reader, out io.Writer) error {
 	switch o.Kind {
 	case "rtp":
 		return loadRTP(o, dec, enc)
-	case "sip":
+	case "sip", "hold":
 		return loadSIP(o, dec, enc)
 	}
 	return errors.New("unknown order")
@@ -115,44 +122,7 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()
 }
 
-const (
-	frameMillis = 20
-	rtpBytes    = 172 // 20 ms of G.711
-	rtpBuffer   = 1 << 20
-	sipBuffer   = 4 << 20
-	drain       = 300 * time.Millisecond
-)
-
-// loadRTP sends 50 packets a second in both directions of every call.
-func loadRTP(o order, dec *json.Decoder, enc *json.Encoder) error {
-	var conns []*net.UDPConn
-	var own addresses
-	for range o.Calls {
-		for _, side := range []struct {
-			host string
-			list *[]netip.AddrPort
-		}{{accessHost, &own.Access}, {trunkHost, &own.Trunk}} {
-			c, addr, err := listen(side.host, rtpBuffer)
-			if err != nil {
-				return err
-			}
-			conns = append(conns, c)
-			*side.list = append(*side.list, addr)
-		}
-	}
-	var anchors addresses
-	if err := errors.Join(enc.Encode(own), dec.Decode(&anchors)); err != nil {
-		return fmt.Errorf("exchange addresses: %w", err)
-	}
-	if len(anchors.Access) != o.Calls || len(anchors.Trunk) != o.Calls {
-		return errors.New("exchange addresses: not one anchor a call and side")
-	}
-	to := make([]netip.AddrPort, len(conns))
-	for i := range o.Calls {
-		to[2*i], to[2*i+1] = anchors.Access[i], anchors.Trunk[i]
-	}
-	return enc.Encode(blast(conns, to, o.Length))
-}
+const sipBuffer = 4 << 20
 
 // listen opens a socket with room for what comes while the load is not scheduled.
 func listen(host string, buffer int) (*net.UDPConn, netip.AddrPort, error) {
@@ -162,44 +132,4 @@ func listen(host string, buffer int) (*net.UDPConn, netip.AddrPort, error) {
 	}
 	_, _ = c.SetReadBuffer(buffer), c.SetWriteBuffer(buffer) // the defaults serve too
 	return c, c.LocalAddr().(*net.UDPAddr).AddrPort(), nil
-}
-
-// blast sends whole frames, one packet a socket, for about d.
-func blast(conns []*net.UDPConn, to []netip.AddrPort, d time.Duration) done {
-	var received atomic.Int64
-	var wg sync.WaitGroup
-	for _, c := range conns {
-		wg.Go(func() {
-			buf := make([]byte, 2000)
-			for {
-				if _, _, err := c.ReadFromUDPAddrPort(buf); err != nil {
-					return
-				}
-				received.Add(1)
-			}
-		})
-	}
-	packet := make([]byte, rtpBytes)
-	packet[0], packet[1] = 0x80, 8
-	start, sent := time.Now(), 0
-	for frame := 0; time.Since(start) < d; frame++ {
-		packet[2], packet[3] = byte(frame>>8), byte(frame)
-		for i, c := range conns {
-			// Spread over the frame, as independent senders are.
-			due := start.Add(time.Duration(frame)*frameMillis*time.Millisecond + time.Duration(i)*frameMillis*time.Millisecond/time.Duration(len(conns)))
-			if i%16 == 0 {
-				time.Sleep(time.Until(due))
-			}
-			if _, err := c.WriteToUDPAddrPort(packet, to[i]); err == nil {
-				sent++
-			}
-		}
-	}
-	took := time.Since(start)
-	time.Sleep(drain)
-	for _, c := range conns {
-		_ = c.Close()
-	}
-	wg.Wait()
-	return done{Sent: sent, Received: int(received.Load()), Took: took}
 }
