@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -69,57 +70,84 @@ func Load(in io.Reader, out io.Writer) error {
 	return errors.New("unknown order")
 }
 
-// child is a running load process.
+// child is this binary in another role, and the talk with it.
 type child struct {
-	cmd *exec.Cmd
-	in  *json.Encoder
-	out *json.Decoder
+	cmd  *exec.Cmd
+	pipe io.Closer // its input
+	in   *json.Encoder
+	out  *json.Decoder
 }
 
-// startLoad runs this binary's hidden load command and returns the sockets that it
-// opened. The caller kills it in the end. It also dies with ctx.
-func startLoad(ctx context.Context, args []string, o order) (*child, addresses, error) {
-	var own addresses
+// startChild runs this binary with args in a process group of its own, on one core
+// if pin names it. The caller kills it in the end. It also dies with ctx, and by
+// itself when its input ends.
+func startChild(ctx context.Context, pin string, args []string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, own, fmt.Errorf("find own binary: %w", err)
+		return nil, fmt.Errorf("find own binary: %w", err)
 	}
+	self, args = pinned(pin, self, args)
 	c := &child{cmd: exec.CommandContext(ctx, self, args...)}
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, errIn := c.cmd.StdinPipe()
 	out, errOut := c.cmd.StdoutPipe()
 	if err := errors.Join(errIn, errOut); err != nil {
-		return nil, own, fmt.Errorf("start load: %w", err)
+		return nil, fmt.Errorf("make pipes: %w", err)
 	}
 	c.cmd.Stderr = os.Stderr
+	c.cmd.Cancel = in.Close // a gateway then removes its folder
+	c.cmd.WaitDelay = stopLimit
 	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	c.pipe, c.in, c.out = in, json.NewEncoder(in), json.NewDecoder(out)
+	return c, nil
+}
+
+// ask sends a request and reads the answer.
+func (c *child) ask(request, answer any) error {
+	if err := c.in.Encode(request); err != nil {
+		return err
+	}
+	return c.out.Decode(answer)
+}
+
+// group is the child's process group, which it leads.
+func (c *child) group() int { return c.cmd.Process.Pid }
+
+// end closes the child's input and waits for it.
+func (c *child) end() error {
+	return errors.Join(c.pipe.Close(), c.cmd.Wait())
+}
+
+func (c *child) kill() {
+	_ = c.cmd.Process.Kill() // it may have ended
+	_ = c.cmd.Wait()
+}
+
+// startLoad runs a load process and returns the sockets that it opened.
+func startLoad(ctx context.Context, cfg Config, o order) (*child, addresses, error) {
+	var own addresses
+	c, err := startChild(ctx, cfg.pinLoad, cfg.LoadArgs)
+	if err != nil {
 		return nil, own, fmt.Errorf("start load: %w", err)
 	}
-	c.in, c.out = json.NewEncoder(in), json.NewDecoder(out)
-	if err := c.in.Encode(o); err != nil {
+	if err := c.ask(o, &own); err != nil {
 		c.kill()
 		return nil, own, fmt.Errorf("order load: %w", err)
-	}
-	if err := c.out.Decode(&own); err != nil {
-		c.kill()
-		return nil, own, fmt.Errorf("read load's addresses: %w", err)
 	}
 	return c, own, nil
 }
 
 // finish says where to send, reads the result and waits for the process.
 func (c *child) finish(to addresses) (d done, err error) {
-	if err := c.in.Encode(to); err != nil {
-		return d, fmt.Errorf("start load: %w", err)
+	if err := c.ask(to, &d); err != nil {
+		return d, fmt.Errorf("run load: %w", err)
 	}
-	if err := errors.Join(c.out.Decode(&d), c.cmd.Wait()); err != nil {
+	if err := c.cmd.Wait(); err != nil {
 		return d, fmt.Errorf("run load: %w", err)
 	}
 	return d, nil
-}
-
-func (c *child) kill() {
-	_ = c.cmd.Process.Kill() // it may have ended
-	_ = c.cmd.Wait()
 }
 
 const sipBuffer = 4 << 20

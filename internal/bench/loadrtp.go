@@ -154,9 +154,9 @@ func (l *rtpLoad) run(d time.Duration) (done, error) {
 
 func (l *rtpLoad) send(fd, frame, i int) {
 	p := &l.packet
-	binary.BigEndian.PutUint16(p[2:], uint16(frame))                               //nolint:gosec // it wraps
-	binary.BigEndian.PutUint32(p[4:], uint32(frame*8*frameMillis))                 //nolint:gosec // it wraps
-	binary.BigEndian.PutUint32(p[8:], uint32(i)+1)                                 //nolint:gosec // the source
+	binary.BigEndian.PutUint16(p[2:], uint16(frame))                                //nolint:gosec // it wraps
+	binary.BigEndian.PutUint32(p[4:], uint32(frame*8*frameMillis))                  //nolint:gosec // it wraps
+	binary.BigEndian.PutUint32(p[8:], uint32(i)+1)                                  //nolint:gosec // the source
 	binary.BigEndian.PutUint64(p[rtpHead:], uint64(time.Now().Round(0).UnixNano())) //nolint:gosec // after 1970
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(p)), rtpBytes, 0, 0, 0)
 	if errno == 0 {
