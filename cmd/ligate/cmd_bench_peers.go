@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/ligate/ligate/intercept/media"
 	"github.com/ligate/ligate/intercept/sipproxy"
@@ -12,7 +13,9 @@ import (
 
 type benchPeersCmd struct {
 	Relay    benchPeersRelayCmd    `cmd:"" help:"Our media relay beside Debian's rtpengine: time a packet, delay, loss."`
-	Capacity benchPeersCapacityCmd `cmd:"" help:"The same on one core each, more and more calls."`
+	SIP      benchPeersSIPCmd      `cmd:"" name:"sip" help:"Our SIP proxy beside Debian's kamailio: time a call, failed calls, order of 180 and 200."`
+	Memory   benchPeersMemoryCmd   `cmd:"" help:"Memory per call in progress of both proxies."`
+	Capacity benchPeersCapacityCmd `cmd:"" help:"Most calls that each relay carries on one core."`
 }
 
 // relayView shows the relay as the proxy wants it.
@@ -60,5 +63,32 @@ type benchPeersCapacityCmd struct {
 // Run finds how many calls a core carries.
 func (c *benchPeersCapacityCmd) Run(ctx context.Context, s streams) error {
 	r, err := bench.Capacity(ctx, c.peers(), c.Steps)
+	return c.showPeers(s, r, err)
+}
+
+type benchPeersSIPCmd struct {
+	benchFlags
+
+	Window int `default:"50" help:"Calls in the air in the first variant."`
+	Rate   int `default:"1000" help:"New calls a second in the second variant."`
+	Rounds int `default:"3" help:"Runs of each proxy and variant, in turn."`
+}
+
+// Run compares the proxies.
+func (c *benchPeersSIPCmd) Run(ctx context.Context, s streams) error {
+	r, err := bench.SIPPeers(ctx, c.peers(), c.Window, c.Rate, max(1, c.Rounds))
+	return c.showPeers(s, r, err)
+}
+
+type benchPeersMemoryCmd struct {
+	benchFlags
+
+	Calls int           `default:"5000" help:"Calls in progress."`
+	T1    time.Duration `name:"t1" default:"100ms" help:"The proxy's T1; it keeps transactions for 64 of them. The standard's is 500ms."`
+}
+
+// Run compares memory per call.
+func (c *benchPeersMemoryCmd) Run(ctx context.Context, s streams) error {
+	r, err := bench.MemoryPeers(ctx, c.peers(), c.Calls, c.T1)
 	return c.showPeers(s, r, err)
 }

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ligate/ligate/intercept/sipproxy"
 )
 
@@ -39,6 +41,7 @@ func Gateway(ctx context.Context, in io.Reader, out io.Writer, view RelayView) (
 	if err := dec.Decode(&o); err != nil {
 		return fmt.Errorf("read order: %w", err)
 	}
+	raiseFiles()
 	g, err := newGateway(ctx)
 	if err != nil {
 		return err
@@ -53,6 +56,22 @@ func Gateway(ctx context.Context, in io.Reader, out io.Writer, view RelayView) (
 		return fmt.Errorf("say where to send: %w", err)
 	}
 	return g.answer(ctx, dec, enc)
+}
+
+// filesWanted is enough for the calls of all ports, four sockets each.
+const filesWanted = maxPort
+
+// raiseFiles allows this process more open files, if it may: where the limit is low,
+// only root does. It returns the limit.
+func raiseFiles() uint64 {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return 0
+	}
+	if l.Max < filesWanted && unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: filesWanted, Max: filesWanted}) == nil {
+		return filesWanted
+	}
+	return l.Max
 }
 
 // obey opens what an order asks for.
