@@ -12,7 +12,7 @@ import (
 const (
 	carriedLoss = 0.00015 // of the packets, lost or later than tooLate, in a step that is carried
 	fullRate    = 0.98    // of the packets asked for, else the load was too slow
-	stepTries   = 2       // a stall of the machine is no limit of the relay
+	stepTries   = 3       // a stall of the machine is no limit of the relay
 )
 
 // Capacity finds the most calls, of the given numbers in rising order, that a relay
@@ -20,6 +20,9 @@ const (
 func Capacity(ctx context.Context, cfg PeersConfig, steps []int) (*Report, error) {
 	relayCore, loadCore, err := twoCores()
 	if err != nil {
+		return nil, err
+	}
+	if _, err := peerRTPEngine().path(); err != nil {
 		return nil, err
 	}
 	cfg.pinLoad = loadCore
@@ -32,6 +35,7 @@ func Capacity(ctx context.Context, cfg PeersConfig, steps []int) (*Report, error
 				return nil, err
 			}
 			step := fmt.Sprintf("%s_calls_%d_", name, calls)
+			report.Add(step+"rate_asked", float64(2*calls)*1000/frameMillis, "packets/s")
 			report.Add(step+"rate", float64(r.Sent)/r.Took.Seconds(), "packets/s")
 			report.Add(step+"cpu", r.busyPerPacket(), "ns/packet")
 			report.Add(step+"lost_or_late", float64(r.unheard()), "packets")

@@ -30,13 +30,29 @@ type daemon struct {
 	ended chan struct{}
 }
 
-// startDaemon runs a program of a Debian package in a process group of its own, on
+// peer is a program to compare with.
+type peer struct{ program, pkg string }
+
+func peerRTPEngine() peer { return peer{"rtpengine", "rtpengine-daemon"} }
+
+func peerKamailio() peer { return peer{"kamailio", "kamailio"} }
+
+// path finds the program.
+func (p peer) path() (string, error) {
+	path, err := exec.LookPath(p.program)
+	if err != nil {
+		return "", &MissingPeerError{p.program, p.pkg}
+	}
+	return path, nil
+}
+
+// startDaemon runs a peer in a process group of its own, on
 // one core if pin names it. The caller stops it in the end. It is also stopped with
 // ctx.
-func startDaemon(ctx context.Context, pin, program, pkg string, args []string) (*daemon, error) {
-	path, err := exec.LookPath(program)
+func startDaemon(ctx context.Context, pin string, p peer, args []string) (*daemon, error) {
+	path, err := p.path()
 	if err != nil {
-		return nil, &MissingPeerError{program, pkg}
+		return nil, err
 	}
 	d := &daemon{ended: make(chan struct{})}
 	path, args = pinned(pin, path, args)
@@ -46,7 +62,7 @@ func startDaemon(ctx context.Context, pin, program, pkg string, args []string) (
 	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(syscall.SIGTERM) }
 	d.cmd.WaitDelay = stopLimit
 	if err := d.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", program, err)
+		return nil, fmt.Errorf("start %s: %w", p.program, err)
 	}
 	go func() {
 		_ = d.cmd.Wait() // how it ends is of no interest, that it ends too early is

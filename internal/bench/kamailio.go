@@ -46,7 +46,7 @@ func startKamailio(ctx context.Context, trunk netip.AddrPort) (k *kamailio, err 
 	if err := writeKamailioConfig(config, k.addr, trunk); err != nil {
 		return nil, err
 	}
-	k.daemon, err = startDaemon(ctx, "", "kamailio", "kamailio", []string{
+	k.daemon, err = startDaemon(ctx, "", peerKamailio(), []string{
 		"-f", config, "-DD", "-E", "-Y", k.dir, "-w", k.dir, "-m", kamailioShared, "-M", kamailioPrivate,
 	})
 	if err != nil {

@@ -50,15 +50,8 @@ func loadRTP(o order, dec *json.Decoder, enc *json.Encoder) error {
 	if err := errors.Join(enc.Encode(own), dec.Decode(&anchors)); err != nil {
 		return fmt.Errorf("exchange addresses: %w", err)
 	}
-	if len(anchors.Access) != o.Calls || len(anchors.Trunk) != o.Calls {
-		return errors.New("exchange addresses: not one anchor a call and side")
-	}
-	for i := range o.Calls {
-		for side, to := range []netip.AddrPort{anchors.Access[i], anchors.Trunk[i]} {
-			if err := unix.Connect(l.sockets[2*i+side], sockaddr(to)); err != nil {
-				return fmt.Errorf("connect to anchor: %w", err)
-			}
-		}
+	if err := l.connect(o.Calls, anchors); err != nil {
+		return err
 	}
 	// Room for all that can come: no collection during the run.
 	l.delays = make([]int64, 0, len(l.sockets)*int(o.Length/(frameMillis*time.Millisecond)+2)*2)
@@ -85,6 +78,24 @@ func (l *rtpLoad) open(calls int) (own addresses, err error) {
 	return own, nil
 }
 
+// connect says where each socket sends.
+func (l *rtpLoad) connect(calls int, anchors addresses) error {
+	if len(anchors.Access) != calls || len(anchors.Trunk) != calls {
+		return errors.New("exchange addresses: not one anchor a call and side")
+	}
+	for i := range calls {
+		for side, to := range []netip.AddrPort{anchors.Access[i], anchors.Trunk[i]} {
+			if !to.Addr().Is4() {
+				return errors.New("exchange addresses: not IPv4")
+			}
+			if err := unix.Connect(l.sockets[2*i+side], &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
+				return fmt.Errorf("connect to anchor: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 func (l *rtpLoad) close() {
 	for _, fd := range l.sockets {
 		_ = unix.Close(fd)
@@ -109,10 +120,6 @@ func rtpSocket(host string) (fd int, addr netip.AddrPort, err error) {
 		return -1, addr, fmt.Errorf("bind: %w", err)
 	}
 	return fd, netip.AddrPortFrom(host4, uint16(bound.Port)), nil //nolint:gosec // a port
-}
-
-func sockaddr(a netip.AddrPort) unix.Sockaddr {
-	return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
 }
 
 // run sends whole frames, one packet a socket, for about d.

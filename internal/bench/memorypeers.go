@@ -15,7 +15,7 @@ const (
 	filesPerCall = 4   // sockets of our gateway: RTP and RTCP on both sides
 	otherFiles   = 200 // of a gateway
 
-	kamailioForgets = 10 * time.Second // its transactions: 5 s after the answer
+	kamailioForgets = 7 * time.Second // its transactions: 5 s after the answer
 )
 
 // MemoryPeers holds calls in progress on our proxy and on kamailio and reads how
@@ -25,6 +25,9 @@ const (
 func MemoryPeers(ctx context.Context, cfg PeersConfig, calls int, t1 time.Duration) (*Report, error) {
 	if calls < 1 {
 		return nil, errors.New("bench: at least one call is needed")
+	}
+	if _, err := peerKamailio().path(); err != nil {
+		return nil, err
 	}
 	if t1 == 0 {
 		t1 = 500 * time.Millisecond
@@ -39,7 +42,7 @@ func MemoryPeers(ctx context.Context, cfg PeersConfig, calls int, t1 time.Durati
 	for _, name := range []string{nameOurs, nameKamailio} {
 		forgets := kamailioForgets
 		if name == nameOurs {
-			forgets = 64*t1 + 5*time.Second // and T4
+			forgets = 64*t1 + t4(t1) + time.Second
 		}
 		if err := hold(ctx, cfg, report, name, calls, t1, forgets); err != nil {
 			return nil, err
@@ -80,6 +83,9 @@ func hold(ctx context.Context, cfg PeersConfig, report *Report, name string, cal
 			return err
 		}
 		report.Add(name+"_"+moment+"_rss", float64(now.resident-base.resident)/float64(calls)/kilo, "kB/call")
+		if name == nameKamailio { // collects nothing
+			return nil
+		}
 		report.Add(name+"_"+moment+"_collected", float64(now.collected-base.collected)/float64(calls)/kilo, "kB/call")
 		return nil
 	}

@@ -84,10 +84,13 @@ func (g *gateway) obey(ctx context.Context, view RelayView, o gatewayOrder) (to 
 		if len(o.Load.Access) != 1 || len(o.Load.Trunk) != 1 {
 			return to, nil, errors.New("want one address a side")
 		}
-		return g.serve(ctx, view, o.Load, sipproxy.Timers{T1: o.T1})
+		return g.serve(ctx, view, o.Load, sipproxy.Timers{T1: o.T1, T4: t4(o.T1)})
 	}
 	return to, nil, errors.New("unknown order")
 }
+
+// t4 keeps the standard's proportion of T4 to T1.
+func t4(t1 time.Duration) time.Duration { return 10 * t1 }
 
 // answer serves the later requests until there are no more.
 func (g *gateway) answer(ctx context.Context, dec *json.Decoder, enc *json.Encoder) error {

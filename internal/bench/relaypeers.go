@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -125,6 +126,9 @@ func RelayPeers(ctx context.Context, cfg PeersConfig, calls, rounds int) (*Repor
 	if calls < 10 {
 		return nil, errors.New("bench: at least ten calls are needed, a tenth is tapped")
 	}
+	if _, err := peerRTPEngine().path(); err != nil {
+		return nil, err
+	}
 	names := []string{nameOurs, nameRTPEngine, nameDirect}
 	runs := map[string][]relayed{}
 	for round := range rounds {
@@ -160,7 +164,7 @@ func addRelayed(report *Report, name string, runs, base []relayed) {
 	}
 	name += "_"
 	report.Add(name+"rate", Median(rates), "packets/s")
-	if base != nil && runs[0].spent.busy > 0 {
+	if name != nameDirect+"_" {
 		report.Add(name+"cpu", Median(busy), "ns/packet")
 		report.Add(name+"softirq", Median(interrupts), "ns/packet")
 		report.Add(name+"cpu_and_softirq", Median(total), "ns/packet")
@@ -189,8 +193,13 @@ func addRelayRatios(report *Report, runs map[string][]relayed) {
 	addRatio(report, "p99_ratio", p99)
 }
 
-// addRatio adds the median of the rounds' ratios and their range.
+// addRatio adds the median of the rounds' ratios and their range. A round too short
+// for its processor time to be seen has none.
 func addRatio(report *Report, name string, ratios []float64) {
+	ratios = slices.DeleteFunc(ratios, func(r float64) bool { return math.IsNaN(r) || math.IsInf(r, 0) })
+	if len(ratios) == 0 {
+		return
+	}
 	report.Add(name, Median(ratios), "1")
 	report.Add(name+"_lowest", slices.Min(ratios), "1")
 	report.Add(name+"_highest", slices.Max(ratios), "1")

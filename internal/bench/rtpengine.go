@@ -27,7 +27,7 @@ func startRTPEngine(ctx context.Context, pin string) (r *rtpengine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := startDaemon(ctx, pin, "rtpengine", "rtpengine-daemon", []string{
+	d, err := startDaemon(ctx, pin, peerRTPEngine(), []string{
 		"--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
 		"--interface=127.0.0.1", "--listen-ng=" + control.String(),
 		"--port-min=" + strconv.Itoa(minPort), "--port-max=" + strconv.Itoa(maxPort),

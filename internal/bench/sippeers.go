@@ -81,6 +81,9 @@ func SIPPeers(ctx context.Context, cfg PeersConfig, window, rate, rounds int) (*
 	if window < 1 || rate < 1 {
 		return nil, errors.New("bench: at least one call is needed")
 	}
+	if _, err := peerKamailio().path(); err != nil {
+		return nil, err
+	}
 	report := NewReport("peers sip")
 	report.Add("window", float64(window), "calls")
 	report.Add("rate", float64(rate), "calls/s")
