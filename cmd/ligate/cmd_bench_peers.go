@@ -44,26 +44,31 @@ func (f benchFlags) showPeers(s streams, r *bench.Report, err error) error {
 type benchPeersRelayCmd struct {
 	benchFlags
 
-	Calls  int `default:"500" help:"Calls of 50 packets a second each way, a tenth tapped."`
+	Calls  int `default:"500" help:"Calls of 50 packets a second each way."`
+	Tapped int `default:"10" help:"Percentage of them that is tapped."`
 	Rounds int `default:"5" help:"Runs of each relay, in turn."`
 }
 
 // Run compares the relays.
 func (c *benchPeersRelayCmd) Run(ctx context.Context, s streams) error {
-	r, err := bench.RelayPeers(ctx, c.peers(), c.Calls, max(1, c.Rounds))
+	r, err := bench.RelayPeers(ctx, c.peers(), c.Calls, c.Tapped, max(1, c.Rounds))
 	return c.showPeers(s, r, err)
 }
 
 type benchPeersCapacityCmd struct {
-	benchFlags
-
-	Steps []int `default:"500,750,1000,1500,2000,2500,3000,4000" help:"Numbers of calls in rising order."`
+	JSON    bool  `help:"One JSON object instead of a table."`
+	Seconds int   `default:"6" help:"Length of each run; buffers hide an overload of a few seconds."`
+	Steps   []int `default:"500,750,1000,1500,2000,2500,3000,4000" help:"Numbers of calls in rising order."`
 }
 
 // Run finds how many calls a core carries.
 func (c *benchPeersCapacityCmd) Run(ctx context.Context, s streams) error {
-	r, err := bench.Capacity(ctx, c.peers(), c.Steps)
-	return c.showPeers(s, r, err)
+	f := benchFlags{JSON: c.JSON, Seconds: c.Seconds}
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	r, err := bench.Capacity(ctx, f.peers(), c.Steps)
+	return f.showPeers(s, r, err)
 }
 
 type benchPeersSIPCmd struct {
@@ -81,14 +86,14 @@ func (c *benchPeersSIPCmd) Run(ctx context.Context, s streams) error {
 }
 
 type benchPeersMemoryCmd struct {
-	benchFlags
-
+	JSON  bool          `help:"One JSON object instead of a table."`
 	Calls int           `default:"5000" help:"Calls in progress."`
 	T1    time.Duration `name:"t1" default:"100ms" help:"The proxy's T1; it keeps transactions for 64 of them. The standard's is 500ms."`
 }
 
 // Run compares memory per call.
 func (c *benchPeersMemoryCmd) Run(ctx context.Context, s streams) error {
-	r, err := bench.MemoryPeers(ctx, c.peers(), c.Calls, c.T1)
-	return c.showPeers(s, r, err)
+	f := benchFlags{JSON: c.JSON}
+	r, err := bench.MemoryPeers(ctx, f.peers(), c.Calls, c.T1)
+	return f.showPeers(s, r, err)
 }

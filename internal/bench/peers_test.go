@@ -22,7 +22,7 @@ func installed(t *testing.T, program, pkg string) {
 
 func TestRelayPeersCarryTheSame(t *testing.T) {
 	installed(t, "rtpengine", "rtpengine-daemon")
-	r, err := bench.RelayPeers(t.Context(), peers(), 10, 1)
+	r, err := bench.RelayPeers(t.Context(), peers(), 10, 10, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,14 +44,14 @@ func TestMissingPeerSaysWhatToInstall(t *testing.T) {
 	if _, err := bench.SIPPeers(t.Context(), peers(), 1, 1, 1); !errors.As(err, &missing) || missing.Package != "kamailio" {
 		t.Errorf("%v", err)
 	}
-	if _, err := bench.RelayPeers(t.Context(), peers(), 10, 1); !errors.As(err, &missing) || missing.Package != "rtpengine-daemon" {
+	if _, err := bench.RelayPeers(t.Context(), peers(), 10, 10, 1); !errors.As(err, &missing) || missing.Package != "rtpengine-daemon" {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestPeersRefuseNoCalls(t *testing.T) {
 	t.Parallel()
-	_, errRelay := bench.RelayPeers(t.Context(), peers(), 9, 1)
+	_, errRelay := bench.RelayPeers(t.Context(), peers(), 0, 10, 1)
 	_, errSIP := bench.SIPPeers(t.Context(), peers(), 0, 1, 1)
 	_, errMemory := bench.MemoryPeers(t.Context(), peers(), 0, 0)
 	if errRelay == nil || errSIP == nil || errMemory == nil {

@@ -119,13 +119,14 @@ func relayOnce(ctx context.Context, cfg PeersConfig, name, pin string, calls, ta
 	return r, nil
 }
 
-// RelayPeers carries the same calls, a tenth of them tapped, through our relay,
-// through rtpengine and through none, in turn, as many rounds, the order turning
-// with each.
-func RelayPeers(ctx context.Context, cfg PeersConfig, calls, rounds int) (*Report, error) {
-	if calls < 10 {
-		return nil, errors.New("bench: at least ten calls are needed, a tenth is tapped")
+// RelayPeers carries the same calls, the given percentage of them tapped, through our
+// relay, through rtpengine and through none, in turn, as many rounds, the order
+// turning with each.
+func RelayPeers(ctx context.Context, cfg PeersConfig, calls, percent, rounds int) (*Report, error) {
+	if calls < 1 || percent < 0 || percent > 100 {
+		return nil, errors.New("bench: want at least one call, and 0 to 100 % of them tapped")
 	}
+	tapped := calls * percent / 100
 	if _, err := peerRTPEngine().path(); err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func RelayPeers(ctx context.Context, cfg PeersConfig, calls, rounds int) (*Repor
 	for round := range rounds {
 		for i := range names {
 			name := names[(i+round)%len(names)]
-			r, err := relayOnce(ctx, cfg, name, "", calls, calls/10)
+			r, err := relayOnce(ctx, cfg, name, "", calls, tapped)
 			if err != nil {
 				return nil, err
 			}
@@ -143,6 +144,7 @@ func RelayPeers(ctx context.Context, cfg PeersConfig, calls, rounds int) (*Repor
 	}
 	report := NewReport("peers relay")
 	report.Add("calls", float64(calls), "calls")
+	report.Add("tapped", float64(tapped), "calls")
 	report.Add("rounds", float64(rounds), "rounds")
 	for _, name := range names {
 		addRelayed(report, name, runs[name], runs[nameDirect])
