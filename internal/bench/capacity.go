@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,9 @@ const (
 // Capacity finds the most calls, of the given numbers in rising order, that a relay
 // on one core carries while the load has another, nobody tapped.
 func Capacity(ctx context.Context, cfg PeersConfig, steps []int) (*Report, error) {
+	if len(steps) == 0 || slices.Min(steps) < 1 || !slices.IsSorted(steps) {
+		return nil, errors.New("bench: want numbers of calls, at least 1, in rising order")
+	}
 	relayCore, loadCore, err := twoCores()
 	if err != nil {
 		return nil, err

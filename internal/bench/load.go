@@ -117,7 +117,11 @@ func (c *child) group() int { return c.cmd.Process.Pid }
 
 // end closes the child's input and waits for it.
 func (c *child) end() error {
-	return errors.Join(c.pipe.Close(), c.cmd.Wait())
+	err := c.pipe.Close()
+	if errors.Is(err, os.ErrClosed) { // the context has ended it
+		err = nil
+	}
+	return errors.Join(err, c.cmd.Wait())
 }
 
 func (c *child) kill() {
