@@ -68,6 +68,7 @@ type answerer struct {
 }
 
 func (a *answerer) run() {
+	rang := map[string]bool{}
 	buf := make([]byte, 64<<10)
 	own := a.conn.LocalAddr().String()
 	body := "v=0\r\no=- 1 1 IN IP4 " + trunkHost + "\r\ns=-\r\nc=IN IP4 " + trunkHost + "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
@@ -83,11 +84,16 @@ func (a *answerer) run() {
 		}
 		head := headers(msg, "Via", "Record-Route", "From", "Call-ID", "CSeq") + strings.TrimSuffix(headers(msg, "To"), "\r\n")
 		if method == "BYE" {
+			delete(rang, headers(msg, "Call-ID"))
 			_, _ = a.conn.WriteToUDPAddrPort([]byte("SIP/2.0 200 OK\r\n"+head+"\r\nContent-Length: 0\r\n\r\n"), from)
 			continue
 		}
 		head += ";tag=uas\r\nContact: <sip:" + own + ">\r\n"
-		a.rang.Add(1)
+		// An INVITE that the proxy sends again is answered again and counted once.
+		if id := headers(msg, "Call-ID"); !rang[id] {
+			rang[id] = true
+			a.rang.Add(1)
+		}
 		_, _ = a.conn.WriteToUDPAddrPort([]byte("SIP/2.0 180 Ringing\r\n"+head+"Content-Length: 0\r\n\r\n"), from)
 		_, _ = a.conn.WriteToUDPAddrPort(fmt.Appendf(nil, "SIP/2.0 200 OK\r\n%sContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body), from)
 	}
