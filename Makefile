@@ -4,6 +4,7 @@ GO ?= go
 LINT := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
 SECONDS_EACH ?= 4
+CAPACITY ?=
 TESTFLAGS ?=
 
 .PHONY: help build demo test lint fmt verify bench fuzz vuln
@@ -36,10 +37,10 @@ fmt: ## format all Go code
 verify: fmt ## format, then no difference may remain
 	git diff --exit-code
 
-bench: ## measure this machine, as ratios within one run
-	@scripts/install-deps demo
+bench: ## measure this machine, beside kamailio and rtpengine; CAPACITY=1 for calls a core
+	@scripts/install-deps bench
 	@$(MAKE) --no-print-directory build
-	@SECONDS_EACH=$(SECONDS_EACH) scripts/bench
+	@SECONDS_EACH=$(SECONDS_EACH) scripts/bench $(if $(CAPACITY),--capacity)
 
 fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 	FUZZTIME=$(FUZZTIME) scripts/fuzz

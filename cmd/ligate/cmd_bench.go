@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/ligate/ligate/intercept/media"
-	"github.com/ligate/ligate/intercept/sipproxy"
 	"github.com/ligate/ligate/internal/bench"
 )
 
@@ -18,7 +16,9 @@ type benchCmd struct {
 	SIP       benchSIPCmd       `cmd:"" name:"sip" help:"Calls a second through the SIP proxy."`
 	Mediation benchMediationCmd `cmd:"" help:"Packets a second through mediation; approval to tap."`
 	Store     benchStoreCmd     `cmd:"" help:"Sealing, and commits of sealed segments."`
+	Peers     benchPeersCmd     `cmd:"" help:"The gateway beside Debian's rtpengine and kamailio, on the same load."`
 	Load      benchLoadCmd      `cmd:"" hidden:"" help:"The load process of the measurements."`
+	Gateway   benchGatewayCmd   `cmd:"" hidden:"" help:"The gateway process of the comparisons."`
 }
 
 type benchFlags struct {
@@ -95,7 +95,7 @@ type benchSIPCmd struct {
 func (c *benchSIPCmd) Run(ctx context.Context, s streams) error {
 	r, err := bench.SIP(ctx, bench.SIPConfig{
 		Config: c.config(), Window: c.Window, Rounds: max(1, c.Rounds),
-		Relay: func(r *media.Relay) sipproxy.Relay { return relayAdapter{r} },
+		Relay: relayView,
 	})
 	return c.show(s, r, err)
 }

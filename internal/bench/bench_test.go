@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,15 +16,23 @@ import (
 	"github.com/ligate/ligate/internal/bench"
 )
 
-// loadArg makes the test binary be the load process, failArg one that ends at once.
+// loadArg makes the test binary be the load process, gatewayArg the gateway process,
+// failArg one that ends at once.
 const (
-	loadArg = "be-the-load"
-	failArg = "fail"
+	loadArg    = "be-the-load"
+	gatewayArg = "be-the-gateway"
+	failArg    = "fail"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == loadArg {
 		if err := bench.Load(os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	if len(os.Args) > 1 && os.Args[1] == gatewayArg {
+		if err := bench.Gateway(context.Background(), os.Stdin, os.Stdout, nil); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)

@@ -35,8 +35,8 @@ type gateway struct {
 
 // The relay's ports are below those that the kernel gives to the load.
 const (
-	minPort = 20000
-	maxPort = 29999
+	minPort = 10000
+	maxPort = 32767
 )
 
 // newGateway runs all parts; close ends them.

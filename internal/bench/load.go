@@ -10,8 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"sync"
-	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -25,8 +24,9 @@ const (
 
 // order is what the parent asks of the load process; one JSON object.
 type order struct {
-	Kind   string        `json:"kind"` // "rtp" or "sip"
+	Kind   string        `json:"kind"` // "rtp", "sip" or "hold"
 	Calls  int           `json:"calls"`
+	Rate   int           `json:"rate"` // sip: calls a second; 0: Calls in the air
 	Length time.Duration `json:"length"`
 }
 
@@ -44,6 +44,14 @@ type done struct {
 	Calls    int           `json:"calls"`
 	Failed   int           `json:"failed"`
 	Took     time.Duration `json:"took"`
+
+	Late int           `json:"late"` // packets received after more than tooLate
+	P50  time.Duration `json:"p50"`  // from sending to the receiving socket
+	P99  time.Duration `json:"p99"`
+
+	Rang      int `json:"rang"`       // calls that the answering side sent a 180 for
+	RangFirst int `json:"rang_first"` // calls whose 180 came before their 200
+	RangLast  int `json:"rang_last"`  // calls whose 180 came after their 200
 }
 
 // Load is the load process: it takes its orders from in and answers on out.
@@ -56,58 +64,64 @@ func Load(in io.Reader, out io.Writer) error {
 	switch o.Kind {
 	case "rtp":
 		return loadRTP(o, dec, enc)
-	case "sip":
+	case "sip", "hold":
 		return loadSIP(o, dec, enc)
 	}
 	return errors.New("unknown order")
 }
 
-// child is a running load process.
+// child is this binary in another role, and the talk with it.
 type child struct {
-	cmd *exec.Cmd
-	in  *json.Encoder
-	out *json.Decoder
+	cmd  *exec.Cmd
+	pipe io.Closer // its input
+	in   *json.Encoder
+	out  *json.Decoder
 }
 
-// startLoad runs this binary's hidden load command and returns the sockets that it
-// opened. The caller kills it in the end. It also dies with ctx.
-func startLoad(ctx context.Context, args []string, o order) (*child, addresses, error) {
-	var own addresses
+// startChild runs this binary with args in a process group of its own, on one core
+// if pin names it. The caller kills it in the end. It also dies with ctx, and by
+// itself when its input ends.
+func startChild(ctx context.Context, pin string, args []string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, own, fmt.Errorf("find own binary: %w", err)
+		return nil, fmt.Errorf("find own binary: %w", err)
 	}
+	self, args = pinned(pin, self, args)
 	c := &child{cmd: exec.CommandContext(ctx, self, args...)}
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, errIn := c.cmd.StdinPipe()
 	out, errOut := c.cmd.StdoutPipe()
 	if err := errors.Join(errIn, errOut); err != nil {
-		return nil, own, fmt.Errorf("start load: %w", err)
+		return nil, fmt.Errorf("make pipes: %w", err)
 	}
 	c.cmd.Stderr = os.Stderr
+	c.cmd.Cancel = in.Close // a gateway then removes its folder
+	c.cmd.WaitDelay = stopLimit
 	if err := c.cmd.Start(); err != nil {
-		return nil, own, fmt.Errorf("start load: %w", err)
+		return nil, err
 	}
-	c.in, c.out = json.NewEncoder(in), json.NewDecoder(out)
-	if err := c.in.Encode(o); err != nil {
-		c.kill()
-		return nil, own, fmt.Errorf("order load: %w", err)
-	}
-	if err := c.out.Decode(&own); err != nil {
-		c.kill()
-		return nil, own, fmt.Errorf("read load's addresses: %w", err)
-	}
-	return c, own, nil
+	c.pipe, c.in, c.out = in, json.NewEncoder(in), json.NewDecoder(out)
+	return c, nil
 }
 
-// finish says where to send, reads the result and waits for the process.
-func (c *child) finish(to addresses) (d done, err error) {
-	if err := c.in.Encode(to); err != nil {
-		return d, fmt.Errorf("start load: %w", err)
+// ask sends a request and reads the answer.
+func (c *child) ask(request, answer any) error {
+	if err := c.in.Encode(request); err != nil {
+		return err
 	}
-	if err := errors.Join(c.out.Decode(&d), c.cmd.Wait()); err != nil {
-		return d, fmt.Errorf("run load: %w", err)
+	return c.out.Decode(answer)
+}
+
+// group is the child's process group, which it leads.
+func (c *child) group() int { return c.cmd.Process.Pid }
+
+// end closes the child's input and waits for it.
+func (c *child) end() error {
+	err := c.pipe.Close()
+	if errors.Is(err, os.ErrClosed) { // the context has ended it
+		err = nil
 	}
-	return d, nil
+	return errors.Join(err, c.cmd.Wait())
 }
 
 func (c *child) kill() {
@@ -115,44 +129,32 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()
 }
 
-const (
-	frameMillis = 20
-	rtpBytes    = 172 // 20 ms of G.711
-	rtpBuffer   = 1 << 20
-	sipBuffer   = 4 << 20
-	drain       = 300 * time.Millisecond
-)
-
-// loadRTP sends 50 packets a second in both directions of every call.
-func loadRTP(o order, dec *json.Decoder, enc *json.Encoder) error {
-	var conns []*net.UDPConn
+// startLoad runs a load process and returns the sockets that it opened.
+func startLoad(ctx context.Context, cfg Config, o order) (*child, addresses, error) {
 	var own addresses
-	for range o.Calls {
-		for _, side := range []struct {
-			host string
-			list *[]netip.AddrPort
-		}{{accessHost, &own.Access}, {trunkHost, &own.Trunk}} {
-			c, addr, err := listen(side.host, rtpBuffer)
-			if err != nil {
-				return err
-			}
-			conns = append(conns, c)
-			*side.list = append(*side.list, addr)
-		}
+	c, err := startChild(ctx, cfg.pinLoad, cfg.LoadArgs)
+	if err != nil {
+		return nil, own, fmt.Errorf("start load: %w", err)
 	}
-	var anchors addresses
-	if err := errors.Join(enc.Encode(own), dec.Decode(&anchors)); err != nil {
-		return fmt.Errorf("exchange addresses: %w", err)
+	if err := c.ask(o, &own); err != nil {
+		c.kill()
+		return nil, own, fmt.Errorf("order load: %w", err)
 	}
-	if len(anchors.Access) != o.Calls || len(anchors.Trunk) != o.Calls {
-		return errors.New("exchange addresses: not one anchor a call and side")
-	}
-	to := make([]netip.AddrPort, len(conns))
-	for i := range o.Calls {
-		to[2*i], to[2*i+1] = anchors.Access[i], anchors.Trunk[i]
-	}
-	return enc.Encode(blast(conns, to, o.Length))
+	return c, own, nil
 }
+
+// finish says where to send, reads the result and waits for the process.
+func (c *child) finish(to addresses) (d done, err error) {
+	if err := c.ask(to, &d); err != nil {
+		return d, fmt.Errorf("run load: %w", err)
+	}
+	if err := c.cmd.Wait(); err != nil {
+		return d, fmt.Errorf("run load: %w", err)
+	}
+	return d, nil
+}
+
+const sipBuffer = 4 << 20
 
 // listen opens a socket with room for what comes while the load is not scheduled.
 func listen(host string, buffer int) (*net.UDPConn, netip.AddrPort, error) {
@@ -162,44 +164,4 @@ func listen(host string, buffer int) (*net.UDPConn, netip.AddrPort, error) {
 	}
 	_, _ = c.SetReadBuffer(buffer), c.SetWriteBuffer(buffer) // the defaults serve too
 	return c, c.LocalAddr().(*net.UDPAddr).AddrPort(), nil
-}
-
-// blast sends whole frames, one packet a socket, for about d.
-func blast(conns []*net.UDPConn, to []netip.AddrPort, d time.Duration) done {
-	var received atomic.Int64
-	var wg sync.WaitGroup
-	for _, c := range conns {
-		wg.Go(func() {
-			buf := make([]byte, 2000)
-			for {
-				if _, _, err := c.ReadFromUDPAddrPort(buf); err != nil {
-					return
-				}
-				received.Add(1)
-			}
-		})
-	}
-	packet := make([]byte, rtpBytes)
-	packet[0], packet[1] = 0x80, 8
-	start, sent := time.Now(), 0
-	for frame := 0; time.Since(start) < d; frame++ {
-		packet[2], packet[3] = byte(frame>>8), byte(frame)
-		for i, c := range conns {
-			// Spread over the frame, as independent senders are.
-			due := start.Add(time.Duration(frame)*frameMillis*time.Millisecond + time.Duration(i)*frameMillis*time.Millisecond/time.Duration(len(conns)))
-			if i%16 == 0 {
-				time.Sleep(time.Until(due))
-			}
-			if _, err := c.WriteToUDPAddrPort(packet, to[i]); err == nil {
-				sent++
-			}
-		}
-	}
-	took := time.Since(start)
-	time.Sleep(drain)
-	for _, c := range conns {
-		_ = c.Close()
-	}
-	wg.Wait()
-	return done{Sent: sent, Received: int(received.Load()), Took: took}
 }

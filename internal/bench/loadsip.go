@@ -4,13 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// loadSIP keeps o.Calls calls in the air: INVITE, 180, 200, ACK, BYE, 200.
+// loadSIP plays both sides of calls: INVITE, 180, 200, ACK, BYE, 200. Of kind "hold"
+// it leaves out the BYE, sets up as many calls as each step asks for and ends with
+// its input.
 func loadSIP(o order, dec *json.Decoder, enc *json.Encoder) error {
 	uac, access, err := listen(accessHost, sipBuffer)
 	if err != nil {
@@ -28,18 +32,48 @@ func loadSIP(o order, dec *json.Decoder, enc *json.Encoder) error {
 	if len(proxy.Access) != 1 {
 		return errors.New("exchange addresses: want one proxy")
 	}
-	go answer(uas) // until the process ends
-	c := caller{conn: uac, proxy: proxy.Access[0], own: access.String(), last: map[string]time.Time{}}
-	return enc.Encode(c.run(o.Calls, o.Length))
+	a := answerer{conn: uas}
+	go a.run() // until the process ends
+	c := caller{conn: uac, proxy: proxy.Access[0], own: access.String(), window: o.Calls, rate: o.Rate, calls: map[string]*call{}}
+	if o.Kind == "sip" {
+		d := c.run(o.Length)
+		d.Rang = int(a.rang.Load())
+		return enc.Encode(d)
+	}
+	c.hold = true
+	for {
+		var s step
+		if err := dec.Decode(&s); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("read step: %w", err)
+		}
+		c.d, c.most = done{}, s.Calls
+		if err := enc.Encode(c.run(o.Length)); err != nil {
+			return fmt.Errorf("say what was done: %w", err)
+		}
+	}
 }
 
-// answer plays the PSTN gateway.
-func answer(conn *net.UDPConn) {
+// step asks a load of kind "hold" for more calls.
+type step struct {
+	Calls int `json:"calls"`
+}
+
+// answerer plays the PSTN gateway.
+type answerer struct {
+	conn *net.UDPConn
+	rang atomic.Int64
+}
+
+func (a *answerer) run() {
+	rang := map[string]bool{}
 	buf := make([]byte, 64<<10)
-	own := conn.LocalAddr().String()
+	own := a.conn.LocalAddr().String()
 	body := "v=0\r\no=- 1 1 IN IP4 " + trunkHost + "\r\ns=-\r\nc=IN IP4 " + trunkHost + "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
 	for {
-		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		n, from, err := a.conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			return
 		}
@@ -50,12 +84,18 @@ func answer(conn *net.UDPConn) {
 		}
 		head := headers(msg, "Via", "Record-Route", "From", "Call-ID", "CSeq") + strings.TrimSuffix(headers(msg, "To"), "\r\n")
 		if method == "BYE" {
-			_, _ = conn.WriteToUDPAddrPort([]byte("SIP/2.0 200 OK\r\n"+head+"\r\nContent-Length: 0\r\n\r\n"), from)
+			delete(rang, headers(msg, "Call-ID"))
+			_, _ = a.conn.WriteToUDPAddrPort([]byte("SIP/2.0 200 OK\r\n"+head+"\r\nContent-Length: 0\r\n\r\n"), from)
 			continue
 		}
 		head += ";tag=uas\r\nContact: <sip:" + own + ">\r\n"
-		_, _ = conn.WriteToUDPAddrPort([]byte("SIP/2.0 180 Ringing\r\n"+head+"Content-Length: 0\r\n\r\n"), from)
-		_, _ = conn.WriteToUDPAddrPort(fmt.Appendf(nil, "SIP/2.0 200 OK\r\n%sContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body), from)
+		// An INVITE that the proxy sends again is answered again and counted once.
+		if id := headers(msg, "Call-ID"); !rang[id] {
+			rang[id] = true
+			a.rang.Add(1)
+		}
+		_, _ = a.conn.WriteToUDPAddrPort([]byte("SIP/2.0 180 Ringing\r\n"+head+"Content-Length: 0\r\n\r\n"), from)
+		_, _ = a.conn.WriteToUDPAddrPort(fmt.Appendf(nil, "SIP/2.0 200 OK\r\n%sContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", head, len(body), body), from)
 	}
 }
 
@@ -76,14 +116,26 @@ func headers(msg string, names ...string) string {
 	return b.String()
 }
 
-// caller plays the subscribers.
+// caller plays the subscribers. One goroutine.
 type caller struct {
-	conn  *net.UDPConn
-	proxy netip.AddrPort
-	own   string
+	conn   *net.UDPConn
+	proxy  netip.AddrPort
+	own    string
+	window int  // calls in the air, unless there is a rate
+	rate   int  // new calls a second
+	most   int  // calls of this run; 0: no limit
+	hold   bool // set up, no BYE
+
 	next  int
-	last  map[string]time.Time // calls in the air, by Call-ID: when something last happened
+	calls map[string]*call // in the air, by Call-ID
 	d     done
+}
+
+// call is one call in the air.
+type call struct {
+	last     time.Time // when something happened
+	rang     bool
+	answered bool
 }
 
 // giveUp is when a call counts as failed: nothing is sent again by this load.
@@ -92,25 +144,48 @@ const (
 	lookEvery = 100 * time.Millisecond // for calls to give up
 )
 
-func (c *caller) run(window int, d time.Duration) done {
+// run begins calls for d, then waits for those in the air.
+func (c *caller) run(d time.Duration) done {
 	start := time.Now()
-	for range window {
-		c.invite()
-	}
 	buf := make([]byte, 64<<10)
-	for looked := start; time.Since(start) < d; {
+	for looked := start; ; {
 		now := time.Now()
+		wait, more := c.begin(now.Sub(start), d)
+		if !more && len(c.calls) == 0 {
+			break
+		}
 		if now.Sub(looked) > lookEvery {
 			c.expire()
 			looked = now
 		}
-		_ = c.conn.SetReadDeadline(now.Add(lookEvery))
+		_ = c.conn.SetReadDeadline(now.Add(wait))
 		if n, err := c.conn.Read(buf); err == nil {
-			c.response(string(buf[:n]))
+			ended := c.d.Calls
+			if c.response(string(buf[:n])); c.d.Calls > ended {
+				c.d.Took = time.Since(start)
+			}
 		}
 	}
-	c.d.Took = time.Since(start)
 	return c.d
+}
+
+// begin starts the calls that are due, and says when the next one is and whether
+// any will come.
+func (c *caller) begin(passed, d time.Duration) (next time.Duration, more bool) {
+	for {
+		switch {
+		case c.most > 0 && c.d.Sent >= c.most, c.most == 0 && passed >= d:
+			return lookEvery, false
+		case c.rate == 0 && len(c.calls) >= c.window:
+			return lookEvery, true
+		case c.rate > 0:
+			due := time.Duration(c.d.Sent) * time.Second / time.Duration(c.rate)
+			if due > passed {
+				return min(due-passed, lookEvery), true
+			}
+		}
+		c.invite()
+	}
 }
 
 func (c *caller) send(s string) { _, _ = c.conn.WriteToUDPAddrPort([]byte(s), c.proxy) }
@@ -118,7 +193,7 @@ func (c *caller) send(s string) { _, _ = c.conn.WriteToUDPAddrPort([]byte(s), c.
 func (c *caller) invite() {
 	c.next++
 	id := fmt.Sprintf("bench-%d-%d", c.next, time.Now().UnixNano())
-	c.last[id] = time.Now()
+	c.calls[id] = &call{last: time.Now()}
 	body := "v=0\r\no=- 1 1 IN IP4 " + accessHost + "\r\ns=-\r\nc=IN IP4 " + accessHost + "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n"
 	c.send(fmt.Sprintf("INVITE sip:+4989123456@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKi%s\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:"+targetNumber+"@x>;tag=uac\r\nTo: <sip:+4989123456@x>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nContact: <sip:%s>\r\n"+
@@ -128,39 +203,59 @@ func (c *caller) invite() {
 
 func (c *caller) response(msg string) {
 	id := strings.TrimSpace(strings.TrimPrefix(headers(msg, "Call-ID"), "Call-ID:"))
-	if _, known := c.last[id]; !known || !strings.HasPrefix(msg, "SIP/2.0 200") {
-		if known && !strings.HasPrefix(msg, "SIP/2.0 1") {
-			c.end(id, false)
-		}
-		return
-	}
-	if strings.Contains(headers(msg, "CSeq"), "BYE") {
+	k := c.calls[id]
+	switch {
+	case k == nil:
+	case strings.HasPrefix(msg, "SIP/2.0 180"):
+		c.rings(k)
+	case strings.HasPrefix(msg, "SIP/2.0 1"):
+	case !strings.HasPrefix(msg, "SIP/2.0 200"):
+		c.end(id, false)
+	case strings.Contains(headers(msg, "CSeq"), "BYE"):
 		c.end(id, true)
-		return
+	default:
+		c.answered(id, k, msg)
 	}
-	c.last[id] = time.Now()
+}
+
+func (c *caller) rings(k *call) {
+	switch {
+	case k.rang:
+	case k.answered:
+		c.d.RangLast++
+	default:
+		c.d.RangFirst++
+	}
+	k.rang, k.last = true, time.Now()
+}
+
+func (c *caller) answered(id string, k *call, msg string) {
+	k.answered, k.last = true, time.Now()
 	route := strings.ReplaceAll(headers(msg, "Record-Route"), "Record-Route", "Route")
 	contact := strings.Trim(strings.TrimSpace(strings.TrimPrefix(headers(msg, "Contact"), "Contact:")), "<>")
 	rest := headers(msg, "From", "To", "Call-ID") + route
 	c.send(fmt.Sprintf("ACK %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKa%s\r\nMax-Forwards: 70\r\n%sCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n", contact, c.own, id, rest))
+	if c.hold {
+		c.end(id, true)
+		return
+	}
 	c.send(fmt.Sprintf("BYE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bKb%s\r\nMax-Forwards: 70\r\n%sCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n", contact, c.own, id, rest))
 }
 
-// end counts a call and begins the next.
+// end counts a call.
 func (c *caller) end(id string, ok bool) {
-	delete(c.last, id)
+	delete(c.calls, id)
 	if ok {
 		c.d.Calls++
 	} else {
 		c.d.Failed++
 	}
-	c.invite()
 }
 
 // expire gives up on calls of which nothing was heard.
 func (c *caller) expire() {
-	for id, at := range c.last {
-		if time.Since(at) > giveUp {
+	for id, k := range c.calls {
+		if time.Since(k.last) > giveUp {
 			c.end(id, false)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 type Config struct {
 	LoadArgs []string      // the arguments that make this binary run Load
 	Length   time.Duration // how long each load runs
+
+	pinLoad string // the only core of the load; "" = all
 }
 
 // ErrNoCopies says that calls were to be tapped and nothing was copied: what was
@@ -109,7 +111,7 @@ func relay(ctx context.Context, cfg Config, calls, tapped int) (run, error) {
 }
 
 func (g *gateway) measureRelay(ctx context.Context, cfg Config, r run) (run, error) {
-	c, load, err := startLoad(ctx, cfg.LoadArgs, order{Kind: "rtp", Calls: r.calls, Length: cfg.Length})
+	c, load, err := startLoad(ctx, cfg, order{Kind: "rtp", Calls: r.calls, Length: cfg.Length})
 	if err != nil {
 		return r, err
 	}

@@ -16,9 +16,9 @@ import (
 type SIPConfig struct {
 	Config
 
-	Relay  func(*media.Relay) sipproxy.Relay // shows the relay as the proxy wants it
-	Window int                               // calls in the air
-	Rounds int                               // of each variant
+	Relay  RelayView
+	Window int // calls in the air
+	Rounds int // of each variant
 }
 
 // calls is one load through the proxy.
@@ -85,30 +85,21 @@ func (g *gateway) measureSIP(ctx context.Context, cfg SIPConfig, tapped bool) (c
 			return calls{}, err
 		}
 	}
-	c, load, err := startLoad(ctx, cfg.LoadArgs, order{Kind: "sip", Calls: cfg.Window, Length: cfg.Length})
+	c, load, err := startLoad(ctx, cfg.Config, order{Kind: "sip", Calls: cfg.Window, Length: cfg.Length})
 	if err != nil {
 		return calls{}, err
 	}
 	defer c.kill()
-	proxy, err := g.proxy(cfg, load)
+	proxy, stop, err := g.serve(ctx, cfg.Relay, load, sipproxy.Timers{})
 	if err != nil {
 		return calls{}, err
 	}
-	ctx, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- proxy.Run(ctx) }()
-	defer func() { stop(); <-ended }()
-	select {
-	case <-proxy.Ready():
-	case err := <-ended:
-		ended <- nil // for the deferred wait
-		return calls{}, fmt.Errorf("run proxy: %w", err)
-	}
+	defer stop()
 	before, err := cpu()
 	if err != nil {
 		return calls{}, err
 	}
-	d, err := c.finish(addresses{Access: proxy.Addrs()[:1]})
+	d, err := c.finish(proxy)
 	if err != nil {
 		return calls{}, err
 	}
@@ -131,14 +122,33 @@ func (g *gateway) measureSIP(ctx context.Context, cfg SIPConfig, tapped bool) (c
 	}, nil
 }
 
-func (g *gateway) proxy(cfg SIPConfig, load addresses) (*sipproxy.Proxy, error) {
-	return sipproxy.New(sipproxy.Config{
-		Log: slog.New(slog.DiscardHandler), Secret: make([]byte, 32), Index: g.index, Tee: g.tee, Relay: cfg.Relay(g.relay),
+// RelayView shows a relay as the proxy wants it.
+type RelayView func(*media.Relay) sipproxy.Relay
+
+// serve runs a proxy between the two sides of a load and says where the load must
+// send; stop ends it.
+func (g *gateway) serve(ctx context.Context, view RelayView, load addresses, timers sipproxy.Timers) (to addresses, stop func(), err error) {
+	proxy, err := sipproxy.New(sipproxy.Config{
+		Log: slog.New(slog.DiscardHandler), Secret: make([]byte, 32), Index: g.index, Tee: g.tee, Relay: view(g.relay),
 		Plan:   li.NumberPlan{CountryCode: "49", NationalPrefix: "0"},
 		Listen: []sipproxy.Listen{{Net: "udp", Addr: netip.MustParseAddrPort("127.0.0.1:0")}},
 		Peers: []sipproxy.Peer{
 			{Name: "core", Role: sipproxy.RoleCore, Addr: load.Access[0], Trusted: true, Numbers: []string{"+4930"}},
 			{Name: "trunk", Role: sipproxy.RoleTrunk, Addr: load.Trunk[0], Trusted: true},
 		},
+		Timers: timers,
 	})
+	if err != nil {
+		return to, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- proxy.Run(ctx) }()
+	select {
+	case <-proxy.Ready():
+		return addresses{Access: proxy.Addrs()[:1]}, func() { cancel(); <-ended }, nil
+	case err := <-ended:
+		cancel()
+		return to, nil, fmt.Errorf("run proxy: %w", err)
+	}
 }
