@@ -124,12 +124,17 @@ func scanParams(b []byte, s Span) ([]param, bool) {
 	return params, true
 }
 
+// closedQuotes reports whether every quote of a parameter's value ends, and no angle
+// bracket stands outside of them: what is appended must not fall into either.
 func closedQuotes(b []byte, s Span) bool {
 	for i := s.Start; i < s.End; i++ {
-		if b[i] == '"' {
+		switch b[i] {
+		case '"':
 			if i = skipQuoted(b, i, s.End) - 1; i < 0 {
 				return false
 			}
+		case '<', '>':
+			return false
 		}
 	}
 	return true
