@@ -87,7 +87,7 @@ func (tx *serverTx) respond(status int, b []byte, invite bool) {
 		if tx.state != accepted {
 			tx.state, tx.last = accepted, nil
 			tx.req, tx.hops, tx.route = nil, nil, routing{} // it goes nowhere else now
-			tx.endAfter(t.life()) // L
+			tx.endAfter(t.life())                           // L
 		}
 	case invite:
 		tx.state, tx.last = completed, b
