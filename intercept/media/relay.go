@@ -130,10 +130,11 @@ func (r *Relay) PortsInUse() int {
 func (r *Relay) Ready() <-chan struct{} { return r.ready }
 
 // Run relays until ctx ends, which is no error; then every session is closed. While it
-// runs, GOMAXPROCS is higher by the number of its threads: each keeps one.
+// runs, GOMAXPROCS is higher by two for each of its threads: one that it keeps while it
+// waits, and a free one at which it goes on when the scheduler has taken that away.
 func (r *Relay) Run(ctx context.Context) error {
-	moreProcs(len(r.threads))
-	defer moreProcs(-len(r.threads))
+	moreProcs(2 * len(r.threads))
+	defer moreProcs(-2 * len(r.threads))
 	g, ctx := errgroup.WithContext(ctx)
 	for _, t := range r.threads {
 		g.Go(func() error { return t.loop(ctx) })
