@@ -129,8 +129,11 @@ func (r *Relay) PortsInUse() int {
 // Ready is closed once packets flow.
 func (r *Relay) Ready() <-chan struct{} { return r.ready }
 
-// Run relays until ctx ends, which is no error; then every session is closed.
+// Run relays until ctx ends, which is no error; then every session is closed. While it
+// runs, GOMAXPROCS is higher by the number of its threads: each keeps one.
 func (r *Relay) Run(ctx context.Context) error {
+	moreProcs(len(r.threads))
+	defer moreProcs(-len(r.threads))
 	g, ctx := errgroup.WithContext(ctx)
 	for _, t := range r.threads {
 		g.Go(func() error { return t.loop(ctx) })
@@ -174,4 +177,14 @@ func (r *Relay) pick(side Side, ipv6 bool) netip.Addr {
 		}
 	}
 	return r.addrs[side][0]
+}
+
+// procs is held while GOMAXPROCS is changed, which two relays of one process may do at
+// once.
+var procs sync.Mutex
+
+func moreProcs(n int) {
+	procs.Lock()
+	defer procs.Unlock()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
 }

@@ -13,9 +13,14 @@
 // every source address and one goroutine a message, which loses order. sipgo
 // serves the test agents.
 //
-// Structure: readers parse and hand each message to the shard of its Call-ID. A
-// shard is one goroutine that owns all transactions, calls and timers of its
-// Call-IDs, so nothing of a call is locked and messages keep their order.
+// Structure: readers parse and give each message to the shard of its Call-ID. A
+// shard owns all transactions, calls and timers of its Call-IDs; one goroutine at a
+// time holds it: the reader itself where nothing waits (a hand-over costs as much as
+// the message), else the shard's own. Messages of one reader keep their order.
+//
+// A peer has places, addresses where it listens, given or looked up (package locate);
+// each has its health, which answers and OPTIONS pings tell. What may be tried, and in
+// which order, is decided once a request (order.go); limits when a hop is tried.
 //
 // Invariants:
 //   - Only configured peers are served, and requests go to configured peers only:

@@ -45,6 +45,7 @@ func FuzzIntake(f *testing.F) {
 		}
 		if count++; count%500 == 0 { // what the messages left is enough
 			s.closeCalls()
+			s.wake.Stop()
 			s = newShard(p)
 		}
 		from := fromTrunk

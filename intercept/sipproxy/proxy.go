@@ -141,9 +141,15 @@ func (p *Proxy) serve(ctx context.Context, s *socket) error {
 	return p.serveTCP(ctx, s)
 }
 
+// reading is how a message was read.
+type reading struct {
+	at   time.Time // when it came
+	busy bool      // it had waited for the reader: more may wait
+}
+
 // receive takes the octets of one message from a known peer or a stranger. raw
 // becomes the message's own.
-func (p *Proxy) receive(ctx context.Context, f flow, from *peer, raw []byte) error {
+func (p *Proxy) receive(ctx context.Context, f flow, from *peer, raw []byte, read reading) error {
 	m, err := wire.Parse(raw)
 	if m == nil {
 		p.metrics.reject(rejectMalformed)
@@ -166,10 +172,7 @@ func (p *Proxy) receive(ctx context.Context, f flow, from *peer, raw []byte) err
 	if f.conn != nil && m.IsRequest() {
 		f.sock.pool.reuse(f.conn, m)
 	}
-	select {
-	case p.shardOf(m.CallID).inbox <- event{at: time.Now(), flow: f, from: from, msg: m}:
-	case <-ctx.Done():
-	}
+	p.shardOf(m.CallID).offer(ctx, event{at: read.at, flow: f, from: from, msg: m}, read.busy)
 	return nil
 }
 

@@ -86,7 +86,8 @@ func (tx *serverTx) respond(status int, b []byte, invite bool) {
 	case invite && status < 300:
 		if tx.state != accepted {
 			tx.state, tx.last = accepted, nil
-			tx.endAfter(t.life()) // L
+			tx.req, tx.hops, tx.route = nil, nil, routing{} // it goes nowhere else now
+			tx.endAfter(t.life())                           // L
 		}
 	case invite:
 		tx.state, tx.last = completed, b
@@ -96,7 +97,7 @@ func (tx *serverTx) respond(status int, b []byte, invite bool) {
 		tx.endAfter(t.life()) // H
 	default:
 		tx.state, tx.last = completed, b
-		tx.req = nil
+		tx.req, tx.hops, tx.route = nil, nil, routing{}
 		if tx.flow.sock.reliable() {
 			tx.remove()
 			return

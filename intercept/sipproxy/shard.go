@@ -3,6 +3,8 @@ package sipproxy
 import (
 	"container/heap"
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
@@ -19,16 +21,21 @@ type event struct {
 	msg  *wire.Message
 }
 
-// shard owns everything about its Call-IDs. Only its own goroutine touches the
-// fields below the channels.
+// shard owns everything about its Call-IDs. Whoever holds mu, one goroutine at a time,
+// deals with a message wholly before the next one.
 type shard struct {
-	proxy  *Proxy
-	inbox  chan event
-	failed chan string // keys of client transactions whose message could not be sent
+	proxy   *Proxy
+	inbox   chan event
+	waiting atomic.Int64 // messages in inbox or taken from it and not dealt with
+	failed  chan string  // keys of client transactions whose message could not be sent
+	wake    *time.Timer
 
+	mu       sync.Mutex // guards the fields below; held while a message or timer is dealt with
 	keys     *keyring
 	now      time.Time
 	timers   timerHeap
+	armed    time.Time // when wake is due
+	fired    time.Time // when timers were looked at last
 	servers  map[string]*serverTx
 	clients  map[string]*clientTx
 	calls    map[leg]*call
@@ -44,51 +51,118 @@ type shard struct {
 const staleATime = 64
 
 func newShard(p *Proxy) *shard {
-	return &shard{
-		proxy: p, inbox: make(chan event, inboxSize), failed: make(chan string, inboxSize), keys: newKeyring(p.cfg.Secret),
+	s := &shard{
+		proxy: p, inbox: make(chan event, inboxSize), failed: make(chan string, inboxSize), keys: newKeyring(p.cfg.Secret), wake: time.NewTimer(time.Hour),
 		servers: map[string]*serverTx{}, clients: map[string]*clientTx{}, calls: map[leg]*call{}, byCallID: map[string][]*call{}, lines: map[lineKey]*sharedLine{},
 	}
+	s.armed = time.Now().Add(time.Hour)
+	return s
+}
+
+// offer deals with a message at once, in the reader's goroutine, where nothing waits
+// before it and the reader has nothing else to read; else it queues it. Handing a
+// message over wakes another thread, which costs as much as dealing with it.
+func (s *shard) offer(ctx context.Context, e event, busy bool) {
+	if !busy && s.waiting.Load() == 0 && s.mu.TryLock() {
+		if s.waiting.Load() == 0 {
+			s.deal(e)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+	}
+	s.waiting.Add(1)
+	select {
+	case s.inbox <- e:
+	case <-ctx.Done():
+	}
+}
+
+// deal takes a message. The caller holds mu.
+func (s *shard) deal(e event) {
+	s.now = e.at
+	s.take(e)
+	s.catchUp()
 }
 
 // run serves until ctx ends, then frees the calls' media.
 func (s *shard) run(ctx context.Context) {
-	wake := time.NewTimer(time.Hour)
-	defer wake.Stop()
+	defer s.wake.Stop()
 	defer s.closeCalls()
 	changed := s.proxy.cfg.Index.Changed()
-	for _, p := range s.pings {
-		s.ask(p)
-	}
-	for {
-		wait := s.timers.wait(time.Now())
-		if len(s.stale) > 0 {
-			wait = 0
+	s.locked(func() {
+		for _, p := range s.pings {
+			s.ask(p)
 		}
-		wake.Reset(wait)
+	})
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-changed:
 			changed = s.proxy.cfg.Index.Changed() // before the look: no change is missed
-			s.now = time.Now()
-			s.stale = s.stale[:0]
-			for _, c := range s.calls {
-				s.stale = append(s.stale, c)
-			}
+			s.locked(s.retap)
 		case e := <-s.inbox:
-			s.now = e.at
-			s.take(e)
+			s.locked(func() { s.deal(e) })
+			s.waiting.Add(-1)
 		case key := <-s.failed:
-			s.now = time.Now()
-			if c := s.clients[key]; c != nil {
-				c.transportFailed()
-			}
-		case <-wake.C:
+			s.locked(func() {
+				if c := s.clients[key]; c != nil {
+					c.transportFailed()
+				}
+			})
+		case <-s.wake.C:
+			s.locked(s.tick)
 		}
-		s.catchUp()
-		s.fire(time.Now())
-		s.lookAgain()
-		s.catchUp()
+	}
+}
+
+// locked does something that is no message.
+func (s *shard) locked(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = time.Now()
+	do()
+	s.catchUp()
+}
+
+// retap marks every call for a look at its taps.
+func (s *shard) retap() {
+	s.stale = s.stale[:0]
+	for _, c := range s.calls {
+		s.stale = append(s.stale, c)
+	}
+	s.arm(s.now)
+}
+
+// tick does what is due.
+func (s *shard) tick() {
+	s.fired = s.now
+	s.fire(s.now)
+	s.lookAgain()
+	next := s.now.Add(time.Hour)
+	if at, ok := s.timers.next(); ok {
+		next = at
+	}
+	if len(s.stale) > 0 {
+		next = s.now
+	}
+	s.armed = next.Add(time.Hour) // whatever it was, it is over
+	s.arm(next)
+}
+
+// ticksOfT1 is how exact timers are: a wake-up for each of many thousands would cost
+// more than they do.
+const ticksOfT1 = 50
+
+// arm sees to it that tick comes at a time, or soon after.
+func (s *shard) arm(at time.Time) {
+	if soonest := s.fired.Add(s.proxy.cfg.Timers.T1 / ticksOfT1); len(s.stale) == 0 && at.Before(soonest) {
+		at = soonest
+	}
+	if at.Before(s.armed) {
+		s.armed = at
+		s.wake.Reset(time.Until(at))
 	}
 }
 
@@ -126,6 +200,8 @@ func (s *shard) take(e event) {
 }
 
 func (s *shard) closeCalls() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, c := range s.calls {
 		c.closeMedia()
 	}
@@ -147,6 +223,7 @@ func (t *timer) stop() {
 func (s *shard) after(d time.Duration, do func()) *timer {
 	t := &timer{at: time.Now().Add(d), do: do}
 	heap.Push(&s.timers, t)
+	s.arm(t.at)
 	return t
 }
 
@@ -179,10 +256,14 @@ func (h *timerHeap) Pop() any {
 	return t
 }
 
-// wait says how long nothing is due.
-func (h timerHeap) wait(now time.Time) time.Duration {
-	if len(h) == 0 {
-		return time.Hour
+// next is when the first timer that was not stopped is due. Stopped ones before it are
+// dropped.
+func (h *timerHeap) next() (at time.Time, ok bool) {
+	for len(*h) > 0 {
+		if (*h)[0].do != nil {
+			return (*h)[0].at, true
+		}
+		heap.Pop(h)
 	}
-	return max(h[0].at.Sub(now), 0)
+	return time.Time{}, false
 }

@@ -215,7 +215,7 @@ func (l *pool) read(s *socket, c *conn, nc net.Conn) {
 			return
 		case n > 0:
 			// What is wrong with a message was counted; its stream goes on.
-			_ = l.proxy.receive(l.ctx, f, c.peer, bytes.Clone(buf[:n]))
+			_ = l.proxy.receive(l.ctx, f, c.peer, bytes.Clone(buf[:n]), reading{at: time.Now(), busy: len(buf) > n})
 			buf = append(buf[:0], buf[n:]...)
 			continue
 		case len(buf) == cap(buf):

@@ -66,7 +66,7 @@ func (g *gateway) build() (err error) {
 	}
 	local := netip.MustParseAddr("127.0.0.1")
 	g.relay, err = media.New(media.Config{
-		AccessAddr: local, TrunkAddr: local, Ports: media.PortRange{Min: minPort, Max: maxPort}, Quiet: time.Millisecond,
+		AccessAddr: local, TrunkAddr: local, Ports: media.PortRange{Min: minPort, Max: maxPort}, Quiet: time.Millisecond, Threads: 1,
 	})
 	return err
 }

@@ -121,7 +121,7 @@ func relayOnce(ctx context.Context, cfg PeersConfig, name, pin string, calls, ta
 
 // RelayPeers carries the same calls, the given percentage of them tapped, through our
 // relay, through rtpengine and through none, in turn, as many rounds, the order
-// turning with each.
+// turning with each. The relay has one core and the load another.
 func RelayPeers(ctx context.Context, cfg PeersConfig, calls, percent, rounds int) (*Report, error) {
 	if calls < 1 || percent < 0 || percent > 100 {
 		return nil, errors.New("bench: want at least one call, and 0 to 100 % of them tapped")
@@ -130,12 +130,17 @@ func RelayPeers(ctx context.Context, cfg PeersConfig, calls, percent, rounds int
 	if _, err := peerRTPEngine().path(); err != nil {
 		return nil, err
 	}
+	relayCore, loadCore, err := twoCores()
+	if err != nil {
+		return nil, err
+	}
+	cfg.pinLoad = loadCore
 	names := []string{nameOurs, nameRTPEngine, nameDirect}
 	runs := map[string][]relayed{}
 	for round := range rounds {
 		for i := range names {
 			name := names[(i+round)%len(names)]
-			r, err := relayOnce(ctx, cfg, name, "", calls, tapped)
+			r, err := relayOnce(ctx, cfg, name, relayCore, calls, tapped)
 			if err != nil {
 				return nil, err
 			}

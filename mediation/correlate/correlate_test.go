@@ -193,6 +193,9 @@ func TestLostPDUsAreGaps(t *testing.T) {
 	if doc.Missing != 9 {
 		t.Errorf("%d missing, want 9", doc.Missing)
 	}
+	if !w.alarms.has("mediation_copies_missing") {
+		t.Error("no alarm")
+	}
 	c := w.open("LIID-1", 1)
 	var got []string
 	for _, g := range c.gaps {

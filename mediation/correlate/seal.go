@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/ligate/ligate/mediation/evidence"
@@ -48,7 +49,18 @@ func (w *worker) commit(ctx context.Context, s *session, st *stream, b *batch) (
 	first, _ := b.span()
 	w.metrics.lag[b.kind].Observe(max(0, w.cfg.Now().Sub(first)).Seconds())
 	w.done(st, b.shares)
+	if b.missing() > 0 {
+		w.alarmMissing(attempt, s)
+	}
 	return "", nil
+}
+
+// alarmMissing shows that the tap lost copies of a Task's calls. The gap is with the
+// agency already, so a failure to show it holds nothing up.
+func (w *worker) alarmMissing(ctx context.Context, s *session) {
+	if err := w.cfg.Alarms.OpenAlarm(ctx, alarmMissing, "xid "+s.progress.XID.String()); err != nil && ctx.Err() == nil {
+		w.cfg.Log.WarnContext(ctx, "missing copies are not shown as an alarm", slog.Any("err", err))
+	}
 }
 
 func (w *worker) done(st *stream, shares []share) {

@@ -26,11 +26,12 @@ type judged struct {
 }
 
 const (
-	stallAlarm  = 30 * time.Second // trouble that lasts so long is shown
-	alarmStall  = "mediation_stalled"
-	minTick     = time.Millisecond
-	forgetAfter = time.Minute // a closed session of which nothing is heard
-	askEvery    = 30 * time.Second
+	stallAlarm   = 30 * time.Second // trouble that lasts so long is shown
+	alarmStall   = "mediation_stalled"
+	alarmMissing = "mediation_copies_missing"
+	minTick      = time.Millisecond
+	forgetAfter  = time.Minute // a closed session of which nothing is heard
+	askEvery     = 30 * time.Second
 )
 
 func (w *worker) adopt(id call, p *evidence.Progress) {
