@@ -58,14 +58,20 @@ func (s sender) keys() []sdes.Key {
 func opener(t *testing.T, senders ...sender) *sdes.Opener {
 	t.Helper()
 	o := &sdes.Opener{}
-	for _, s := range senders {
-		for _, k := range s.keys() {
-			if err := o.Add(k); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	set(t, o, senders...)
 	return o
+}
+
+// set gives an opener the keys of senders, the first of them first.
+func set(t *testing.T, o *sdes.Opener, senders ...sender) {
+	t.Helper()
+	var keys []sdes.Key
+	for _, s := range senders {
+		keys = append(keys, s.keys()...)
+	}
+	if err := o.Set(keys); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func packet(seq uint16, ssrc uint32) []byte {
@@ -148,24 +154,16 @@ func TestRekeying(t *testing.T) {
 	o := opener(t, first)
 	late := first.rtp(packet(3, 1))
 	wantOpen(t, o, first.rtp(packet(1, 1)), packet(1, 1))
-	for _, s := range []sender{second, first, second} { // repeated offers add nothing
-		for _, k := range s.keys() {
-			if err := o.Add(k); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	set(t, o, second, first, second) // repeated offers add nothing
 	wantOpen(t, o, second.rtp(packet(4, 1)), packet(4, 1))
 	wantOpen(t, o, late, packet(3, 1))
 	wantOpen(t, o, late, packet(3, 1))
 	wantOpen(t, o, second.rtp(packet(5, 2)), packet(5, 2)) // another source
-	for seed := range byte(5) {                            // many changes later the first key is gone
-		for _, k := range newSender(t, "AES_CM_128_HMAC_SHA1_80", 10+seed, "").keys() {
-			if err := o.Add(k); err != nil {
-				t.Fatal(err)
-			}
-		}
+	var newer []sender                                     // many changes later the first key is gone
+	for seed := range byte(sdes.MaxKeys) {
+		newer = append(newer, newSender(t, "AES_CM_128_HMAC_SHA1_80", 10+seed, ""))
 	}
+	set(t, o, append(newer, second, first)...)
 	if _, ok := o.Open(nil, first.rtp(packet(6, 1))); ok {
 		t.Error("more keys are kept than are tried")
 	}
@@ -183,6 +181,60 @@ func TestLateTapGuessesRunOvers(t *testing.T) {
 			wantOpen(t, o, s.rtp(packet(65533+seq, 1)), packet(65533+seq, 1))
 		}
 	}
+}
+
+// An offer of many lines opens under whichever of them the answer chose.
+func TestEachLineOfAnOfferOpens(t *testing.T) {
+	t.Parallel()
+	var offer []sender
+	for suite := range suites() {
+		offer = append(offer, newSender(t, suite, byte(len(offer)+1), ""))
+	}
+	for i, chosen := range offer {
+		o := opener(t, offer...)
+		wantOpen(t, o, chosen.rtp(packet(1, uint32(i))), packet(1, uint32(i)))
+		wantOpen(t, o, chosen.rtcp(report(1)), report(1))
+	}
+}
+
+// Run-overs that are known outlast packets that nothing opens and offers that repeat
+// the key or bring another.
+func TestRunOversAreKept(t *testing.T) {
+	t.Parallel()
+	s, other := newSender(t, "AES_CM_128_HMAC_SHA1_80", 1, ""), newSender(t, "AES_CM_128_HMAC_SHA1_80", 2, "")
+	s.srtp.SetROC(1, 7)
+	o := opener(t, s)
+	for seq := range uint16(4) {
+		wantOpen(t, o, s.rtp(packet(65533+seq, 1)), packet(65533+seq, 1))
+	}
+	// It is 8 now, and 9 after the next time: more than is guessed.
+	for _, seq := range []uint16{1, 1 << 14, 2 << 14, 3 << 14, 1} {
+		wantOpen(t, o, s.rtp(packet(seq, 1)), packet(seq, 1))
+	}
+	for seq := range uint16(100) {
+		if _, ok := o.Open(nil, other.rtp(packet(seq, 1))); ok {
+			t.Fatal("a stranger's packet was opened")
+		}
+	}
+	set(t, o, s, other)
+	set(t, o, other, s)
+	wantOpen(t, o, s.rtp(packet(2, 1)), packet(2, 1))
+	wantOpen(t, o, other.rtp(packet(100, 1)), packet(100, 1))
+}
+
+// Packets that come before their key do not use up the guesses that it needs.
+func TestKeyAfterItsPackets(t *testing.T) {
+	t.Parallel()
+	first, second := newSender(t, "AES_CM_128_HMAC_SHA1_80", 1, ""), newSender(t, "AES_CM_128_HMAC_SHA1_80", 2, "")
+	second.srtp.SetROC(1, 2)
+	o := opener(t, first)
+	for seq := range uint16(50) {
+		if _, ok := o.Open(nil, second.rtp(packet(seq, 1))); ok {
+			t.Fatal("opened without its key")
+		}
+	}
+	set(t, o, second, first)
+	wantOpen(t, o, second.rtp(packet(50, 1)), packet(50, 1))
 }
 
 // What no key fits is left alone: strangers' keys, STUN, DTLS, rubbish.
@@ -257,10 +309,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("keys with an error")
 		}
 		o := &sdes.Opener{}
-		for _, k := range keys {
-			if err := o.Add(k); err != nil {
-				t.Fatalf("a parsed key cannot be used: %v", err)
-			}
+		if err := o.Set(keys); err != nil {
+			t.Fatalf("a parsed key cannot be used: %v", err)
 		}
 		if _, ok := o.Open(nil, []byte(value)); ok {
 			t.Fatal("rubbish was opened")
@@ -293,7 +343,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{0xbf, 8, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xbe, 0xde, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o := &sdes.Opener{}
-		if err := o.Add(keys[0]); err != nil {
+		if err := o.Set(keys); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := o.Open(nil, b); ok && !bytes.Equal(b, sealed) && !bytes.Equal(b, control) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ligate/ligate/intercept/sipproxy/sdp"
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
+	"github.com/ligate/ligate/intercept/tee"
 )
 
 // anchor puts the relay's addresses into a message's session description, when
@@ -70,7 +71,9 @@ func (c *call) anchorStream(st sdp.Stream, byA, follow bool) (sdp.Anchor, error)
 	if follow && !st.Held && st.RTP.IsValid() {
 		stream.SetRemote(sender, st.RTP, st.RTCP)
 	}
-	c.keep(stream, sender, st.Crypto)
+	if st.Secure || len(st.Crypto) > 0 {
+		c.keep(stream, sender, st.Crypto)
+	}
 	rtp, rtcp := stream.Anchor(sender.other())
 	return sdp.Anchor{RTP: rtp, RTCP: rtcp}, nil
 }
@@ -78,7 +81,11 @@ func (c *call) anchorStream(st sdp.Stream, byA, follow bool) (sdp.Anchor, error)
 // secret is what one side's description said of the keys of a stream.
 type secret struct {
 	rtp, rtcp netip.AddrPort // where its packets arrive
-	crypto    string         // value of a=crypto
+	crypto    []string       // values of a=crypto; none when the keys are agreed elsewhere
+}
+
+func (s secret) equal(o secret) bool {
+	return s.rtp == o.rtp && s.rtcp == o.rtcp && slices.Equal(s.crypto, o.crypto)
 }
 
 // maxSecrets bounds what is kept of one call.
@@ -88,16 +95,29 @@ const maxSecrets = 64
 // ones last, for whoever taps the call now or later. They are read for tapped calls
 // only, once the message has gone on.
 func (c *call) keep(stream MediaStream, sender Side, crypto []string) {
-	for _, value := range crypto {
-		rtp, rtcp := stream.Anchor(sender)
-		s := secret{rtp: rtp, rtcp: rtcp, crypto: value}
-		c.secrets = append(slices.DeleteFunc(c.secrets, func(o secret) bool { return o == s }), s)
-	}
+	rtp, rtcp := stream.Anchor(sender)
+	s := secret{rtp: rtp, rtcp: rtcp, crypto: crypto}
+	c.secrets = append(slices.DeleteFunc(c.secrets, s.equal), s)
 	if len(c.secrets) > maxSecrets {
 		c.secrets = slices.Clone(c.secrets[len(c.secrets)-maxSecrets:])
 	}
-	if len(crypto) > 0 {
-		c.shard.later(c.applyTaps)
+	c.shard.later(c.applyTaps)
+}
+
+// unlock tells a line all keys that are known, those of each port newest first. Within
+// a description its own order is kept, which is the sender's preference.
+func (c *call) unlock(l *tee.Line) {
+	for i, s := range c.secrets {
+		if slices.ContainsFunc(c.secrets[:i], func(o secret) bool { return o.rtp == s.rtp }) {
+			continue // done with the first of this port
+		}
+		var crypto []string
+		for _, o := range slices.Backward(c.secrets) {
+			if o.rtp == s.rtp {
+				crypto = append(crypto, o.crypto...)
+			}
+		}
+		l.SetKeys(s.rtp, s.rtcp, crypto)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/ligate/ligate/intercept/sdes"
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 	"github.com/ligate/ligate/intercept/tasking"
 	"github.com/ligate/ligate/intercept/tee"
@@ -135,11 +134,7 @@ func (c *call) applyTaps() {
 		if t.onA {
 			target = c.a.side()
 		}
-		for _, x := range c.secrets {
-			if keys, err := sdes.Parse(x.crypto); err == nil {
-				t.line.AddKeys(x.rtp, x.rtcp, keys)
-			}
-		}
+		c.unlock(t.line)
 		content = append(content, ContentTap{Line: t.line, Grant: grant, Target: target})
 	}
 	c.session.SetTaps(content)

@@ -11,6 +11,8 @@
 //   - X3 does not allocate.
 //   - Copies of one Line leave in the order in which they entered the ring, and
 //     their numbers rise in that order.
+//   - SRTP is opened on Run's goroutine only; what no key opens keeps its place and
+//     number and is delivered as it came.
 //   - Nothing of it is logged, and its figures are LI figures.
 //
 // Tee and Line are safe for concurrent use.

@@ -2,11 +2,9 @@ package tee
 
 import (
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/ligate/ligate/intercept/sdes"
 	"github.com/ligate/ligate/intercept/tasking"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/sipevent"
@@ -22,9 +20,7 @@ type Line struct {
 	correlation uint64
 	x2, x3      counter
 
-	mu      sync.Mutex                      // guards openers
-	openers map[netip.AddrPort]*sdes.Opener // by where SRTP packets arrive
-	secured atomic.Bool                     // there are openers
+	srtp secured
 }
 
 // counter numbers the copies of one kind. Numbers are given where copies leave the
@@ -53,42 +49,6 @@ func (t *Tee) Line(tap *tasking.Tap, correlation uint64) *Line {
 
 // Tap returns the Task's tap.
 func (l *Line) Tap() *tasking.Tap { return l.tap }
-
-// AddKeys lets copies of the packets that arrive at a stream's two ports be decrypted
-// (RFC 4568). Newer keys are tried first. Keys that cannot be used are passed over:
-// their packets are delivered as they came.
-func (l *Line) AddKeys(rtp, rtcp netip.AddrPort, keys []sdes.Key) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	o := l.openers[rtp]
-	if o == nil {
-		if l.openers == nil {
-			l.openers = map[netip.AddrPort]*sdes.Opener{}
-		}
-		o = &sdes.Opener{}
-		l.openers[rtp], l.openers[rtcp] = o, o
-	}
-	for _, k := range keys {
-		_ = o.Add(k)
-	}
-	l.secured.Store(true)
-}
-
-// open decrypts a packet that arrived at dst, if keys are known for it; wanted tells
-// whether any are.
-func (l *Line) open(dst netip.AddrPort, buf, packet []byte) (plain []byte, ok, wanted bool) {
-	if !l.secured.Load() {
-		return nil, false, false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	o := l.openers[dst]
-	if o == nil {
-		return nil, false, false
-	}
-	plain, ok = o.Open(buf, packet)
-	return plain, ok, true
-}
 
 // X2 copies a SIP message. It never blocks; a message that finds no room is
 // counted as dropped and leaves a gap in the numbers.

@@ -86,11 +86,11 @@ func (p *pump) media(ctx context.Context) bool {
 func (p *pump) appendX3(s *slot) bool {
 	seq := s.line.x3.next(s.lost)
 	packet := s.data[:s.size]
-	plain, ok, wanted := s.line.open(s.dst, p.plain[:0], packet)
+	plain, ok, sealed := s.line.srtp.open(s.dst, p.plain[:0], packet)
 	switch {
 	case ok:
 		p.plain, packet = plain, plain
-	case wanted:
+	case sealed:
 		p.tee.sealed.Inc()
 	}
 	inner, format, err := x2x3.AppendDatagram(p.inner[:0], s.src, s.dst, packet)

@@ -81,7 +81,7 @@ func (t *Tee) metrics(reg prometheus.Registerer) error {
 		Name: "ligate_tee_publish_retries_total", Help: "Attempts to publish that failed and were made again.",
 	})
 	t.sealed = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "ligate_tee_undecrypted_pdus_total", Help: "Packets whose keys are in the signalling and did not open them; delivered as they came.",
+		Name: "ligate_tee_undecrypted_pdus_total", Help: "SRTP and SRTCP packets that no key in the signalling opens; delivered as they came.",
 	})
 	t.dropped = map[x2x3.Type]prometheus.Counter{x2x3.X2: dropped.WithLabelValues("x2"), x2x3.X3: dropped.WithLabelValues("x3")}
 	t.published = map[x2x3.Type]prometheus.Counter{x2x3.X2: published.WithLabelValues("x2"), x2x3.X3: published.WithLabelValues("x3")}

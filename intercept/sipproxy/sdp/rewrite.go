@@ -13,6 +13,7 @@ type Stream struct {
 	Index  int            // of its m= line, from 0
 	Held   bool           // on hold by an address of zeros (RFC 2543)
 	Flows  bool           // media is wanted in both directions (RFC 3264 clause 5.1)
+	Secure bool           // SRTP by its profile (RFC 3711 clause 12, RFC 5124, RFC 5764), whatever its keys
 	Crypto []string       // values of a=crypto (RFC 4568): what its side encrypts with; key material
 	RTP    netip.AddrPort // where its side wants media; invalid when held or a host name
 	RTCP   netip.AddrPort // invalid when not told: the port after RTP's
@@ -75,7 +76,7 @@ func (d *description) stream(i int) (Stream, error) {
 	if !c.present() {
 		return Stream{}, ErrMalformed
 	}
-	s := Stream{Index: i, Crypto: m.crypto, Held: c.held(), Flows: !c.held() && (m.flow == "sendrecv" || m.flow == "" && !d.oneWay)}
+	s := Stream{Index: i, Secure: strings.Contains(m.proto, "/SAVP"), Crypto: m.crypto, Held: c.held(), Flows: !c.held() && (m.flow == "sendrecv" || m.flow == "" && !d.oneWay)}
 	if !c.addr.IsValid() || s.Held {
 		return s, nil
 	}

@@ -31,6 +31,11 @@ func stream(i int, rtp, rtcp string) sdp.Stream {
 	return s
 }
 
+func secure(s sdp.Stream, crypto ...string) sdp.Stream {
+	s.Secure, s.Crypto = true, crypto
+	return s
+}
+
 const head = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\n"
 
 func TestRewrite(t *testing.T) {
@@ -48,7 +53,12 @@ func TestRewrite(t *testing.T) {
 			head + "t=0 0\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP4 10.0.0.2/127\r\na=rtcp:5001 IN IP4 10.0.0.3\r\nm=video 0 RTP/AVP 31\r\nm=audio 4002/1 RTP/SAVP 0\r\nc=IN IP4 10.0.0.4\r\na=rtcp:6001\r\na=crypto:1 x\r\n",
 			"192.0.2.1",
 			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 20000 RTP/AVP 8\r\nc=IN IP4 192.0.2.1\r\na=rtcp:20001 IN IP4 192.0.2.1\r\nm=video 0 RTP/AVP 31\r\nm=audio 20008/1 RTP/SAVP 0\r\nc=IN IP4 192.0.2.1\r\na=rtcp:20009\r\na=crypto:1 x\r\n",
-			[]sdp.Stream{stream(0, "10.0.0.2:4000", "10.0.0.3:5001"), stream(2, "10.0.0.4:4002", "10.0.0.4:6001")},
+			[]sdp.Stream{stream(0, "10.0.0.2:4000", "10.0.0.3:5001"), secure(stream(2, "10.0.0.4:4002", "10.0.0.4:6001"), "1 x")},
+		},
+		"SRTP by DTLS, and a key without a secure profile": {
+			head + "c=IN IP4 10.0.0.1\r\nm=audio 4000 UDP/TLS/RTP/SAVPF 8\r\na=fingerprint:sha-256 AA\r\nm=audio 4002 RTP/AVP 8\r\na=crypto:1 x\r\na=crypto:2 y\r\n", "192.0.2.1",
+			"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nm=audio 20000 UDP/TLS/RTP/SAVPF 8\r\na=fingerprint:sha-256 AA\r\nm=audio 20004 RTP/AVP 8\r\na=crypto:1 x\r\na=crypto:2 y\r\n",
+			[]sdp.Stream{secure(stream(0, "10.0.0.1:4000", "")), {Index: 1, Flows: true, RTP: netip.MustParseAddrPort("10.0.0.1:4002"), Crypto: []string{"1 x", "2 y"}}},
 		},
 		"held": {
 			head + "c=IN IP4 0.0.0.0\r\nm=audio 4000 RTP/AVP 8\r\n", "192.0.2.1",
