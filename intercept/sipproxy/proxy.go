@@ -92,8 +92,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 		return fmt.Errorf("sipproxy: %w", err)
 	}
 	p.startPings()
-	for _, s := range p.sockets {
+	for _, s := range p.sockets { // all before any serves: a message may leave by another
 		s.pool.start(ctx, group, p)
+	}
+	for _, s := range p.sockets {
 		group.Go(func() error { return p.serve(ctx, s) })
 	}
 	for _, s := range p.shards {
