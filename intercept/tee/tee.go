@@ -33,7 +33,7 @@ const (
 	defaultX3Slots = 16384
 	maxX3Slots     = 1 << 20
 	maxBatchBytes  = 48 << 10 // a bus message that has reached this is sent
-	gatherTime     = 10 * time.Millisecond
+	gatherTime     = 20 * time.Millisecond
 	minRetry       = 50 * time.Millisecond
 	maxRetry       = 2 * time.Second
 	drainTime      = 3 * time.Second
