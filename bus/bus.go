@@ -25,6 +25,7 @@ type Config struct {
 	Key        []byte // 32 octets; the files are readable with it only
 	Log        *slog.Logger
 	MaxBytes   int64 // what may wait; default 8 GiB
+	SpoolBytes int64 // what all spools together may be limited to; default 64 GiB
 	SyncAlways bool  // fsync before each acknowledgement
 
 	Listen string      // host:port for a mediation elsewhere; empty = this process only
@@ -34,6 +35,7 @@ type Config struct {
 const (
 	keyBytes        = 32
 	defaultMaxBytes = 8 << 30
+	defaultSpool    = 64 << 30
 	streamName      = "LI"
 	subjectX2       = "li.x2"
 	subjectX3       = "li.x3"
@@ -59,10 +61,13 @@ func New(cfg Config) (*Bus, error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = defaultMaxBytes
 	}
+	if cfg.SpoolBytes == 0 {
+		cfg.SpoolBytes = defaultSpool
+	}
 	opts := &server.Options{
 		ServerName: "ligate", DontListen: true, NoSigs: true, MaxPayload: maxPayload,
 		JetStream: true, StoreDir: cfg.Dir, JetStreamKey: hex.EncodeToString(cfg.Key), JetStreamCipher: server.ChaCha,
-		JetStreamMaxStore: cfg.MaxBytes + 64<<20, JetStreamMaxMemory: 64 << 20,
+		JetStreamMaxStore: cfg.MaxBytes + cfg.SpoolBytes + 64<<20, JetStreamMaxMemory: 64 << 20,
 		SyncInterval: syncInterval, SyncAlways: cfg.SyncAlways, DisableJetStreamBanner: true,
 	}
 	if err := listen(opts, cfg); err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,8 +35,7 @@ func (b *Bus) Publish(ctx context.Context, kind x2x3.Type, pdus []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	_, err := b.link.js.Publish(ctx, subject, pdus, jetstream.WithMsgID(b.id(pdus)))
-	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeFull) {
+	if isFull(err) {
 		return ErrFull
 	}
 	if err != nil {

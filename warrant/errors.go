@@ -25,6 +25,7 @@ const (
 	RuleTarget      Rule = "target"            // no or too many targets
 	RuleScope       Rule = "scope"             // neither IRI nor IRI and CC
 	RuleAgency      Rule = "agency"            // the agency is not confirmed or cannot receive
+	RuleDelivery    Rule = "delivery"          // the delivery cannot work as it is written
 	RuleReason      Rule = "reason"            // the act needs a reason
 	RuleNotEnrolled Rule = "not-enrolled"      // the person is not confirmed
 )

@@ -41,6 +41,7 @@ func Register(api huma.API, cfg Config) {
 	h := &handlers{cfg: cfg}
 	h.registerWarrants(api)
 	h.registerPeople(api)
+	h.registerDelivery(api)
 	h.registerOperations(api)
 }
 

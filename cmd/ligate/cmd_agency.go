@@ -20,6 +20,7 @@ type agencyCmd struct {
 	Keygen agencyKeygenCmd `cmd:"" help:"Make the keys of one of the agency's people."`
 	Pull   agencyPullCmd   `cmd:"" help:"Fetch sealed sessions; goes on where it stopped."`
 	Open   agencyOpenCmd   `cmd:"" help:"Verify and decrypt pulled sessions to WAV, pcapng and JSON lines."`
+	Listen agencyListenCmd `cmd:"" help:"Act as a LEMF: take HI2 and HI3 (TS 102 232-1), check and store them, show a live table."`
 }
 
 type agencyKeygenCmd struct {

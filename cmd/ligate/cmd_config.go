@@ -73,12 +73,14 @@ func (c *configCertificatesCmd) Run(s streams) error {
 		{"x1-ne", "admin.gateways[].certificate", func() (tls.Certificate, error) { return cfg.secrets().ne(cfg.Gateway.ID) }},
 		{"bus", "mediation.sources[].certificate", cfg.secrets().busServer},
 		{"mdf", "bus.mediation_certificate", cfg.secrets().mdf},
+		{"handover", "what an agency's LEMF sees: agency listen --client", cfg.secrets().handover},
+		{"integrity", "signs integrity checks: give integrity.crt to the agency for agency listen --signer", cfg.secrets().integrity},
 	} {
 		pair, err := cert.load()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.out, "%-8s %s  %s\n", cert.name, pki.Fingerprint(pair.Certificate[0]), cert.use)
+		fmt.Fprintf(s.out, "%-9s %s  %s\n", cert.name, pki.Fingerprint(pair.Certificate[0]), cert.use)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type logConfig struct {
 type operatorConfig struct {
 	ID      string `yaml:"id"`      // 1 to 16 characters, as in TS 102 232-1 operatorIdentifier
 	Country string `yaml:"country"` // ISO 3166-1, two capitals
+	Element string `yaml:"element"` // networkElementIdentifier of this mediation on HI2 and HI3; default mdf
 }
 
 type planConfig struct {
@@ -137,6 +138,8 @@ type mediationConfig struct {
 	Store        string   `yaml:"store"`         // folder of sealed segments; default data_dir/evidence
 
 	Sources []sourceConfig `yaml:"sources"` // buses of gateways in other processes
+
+	Keys map[string]string `yaml:"delivery_keys"` // agency id: file with the key of its encryption container, 24 or 32 octets in base64
 }
 
 type sourceConfig struct {
@@ -168,6 +171,9 @@ const (
 )
 
 func (c *config) setDefaults() {
+	if c.Operator.Element == "" {
+		c.Operator.Element = "mdf"
+	}
 	if c.Log.Level == "" {
 		c.Log.Level = "info"
 	}

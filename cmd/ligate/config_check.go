@@ -73,6 +73,7 @@ func (c checker) check(cfg *config, roles []role) {
 	c.want(cfg.DataDir != "", "data_dir", "required: the folder for all state")
 	c.want(slices.Contains([]string{"debug", "info", "warn", "error"}, cfg.Log.Level), "log.level", "want debug, info, warn or error")
 	c.want(len(cfg.Operator.ID) >= 1 && len(cfg.Operator.ID) <= 16, "operator.id", "required: 1 to 16 characters")
+	c.want(len(cfg.Operator.Element) <= 16, "operator.element", "want at most 16 characters")
 	c.want(regexp.MustCompile(`^[A-Z]{2}$`).MatchString(cfg.Operator.Country), "operator.country", "want two capitals such as DE (ISO 3166-1)")
 	c.want(cfg.plan().Validate() == nil, "number_plan", "want country_code of 1 to 3 digits and prefixes of digits")
 	c.want(cfg.Database.URL == "" || validPostgresURL(cfg.Database.URL), "database.url", "want postgres://… or nothing for a private Postgres")

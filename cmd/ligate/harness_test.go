@@ -139,6 +139,16 @@ func (st *story) metric(t *testing.T, name string) float64 {
 // metricKind reads the figure of one kind.
 func (st *story) metricKind(t *testing.T, name, kind string) float64 {
 	t.Helper()
+	sum, found := st.metricIfThere(t, name, kind)
+	if !found {
+		t.Fatalf("no metric %s", name)
+	}
+	return sum
+}
+
+// metricIfThere reads a figure that may not have its labels yet.
+func (st *story) metricIfThere(t *testing.T, name, kind string) (sum float64, found bool) {
+	t.Helper()
 	own, err := pki.Load(st.path("people", "li.crt"), st.path("people", "li.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +158,6 @@ func (st *story) metricKind(t *testing.T, name, kind string) float64 {
 		t.Fatal(err)
 	}
 	c := &http.Client{Transport: &http.Transport{TLSClientConfig: pki.Client(own, pki.Fingerprint(server.Certificate[0]))}}
-	sum, found := 0.0, false
 	for line := range strings.Lines(fetch(t, c, "https://"+st.world.ports.liMetrics+"/metrics/li")) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		base, labels, _ := strings.Cut(key, "{")
@@ -161,10 +170,7 @@ func (st *story) metricKind(t *testing.T, name, kind string) float64 {
 		}
 		sum, found = sum+v, true
 	}
-	if !found {
-		t.Fatalf("no metric %s", name)
-	}
-	return sum
+	return sum, found
 }
 
 // opsMetric reads one figure of the plain listener.

@@ -16,6 +16,7 @@ import (
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/internal/ops"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/mediation/deliver"
 	"github.com/ligate/ligate/mediation/evidence"
 )
 
@@ -32,11 +33,12 @@ type node struct {
 	up       chan struct{} // closed once every role serves
 
 	db   *database // nil without mediation and admin
-	bus  *bus.Bus  // nil without gateway
+	bus  *bus.Bus  // nil without gateway and mediation
 	runs []part
 
 	drain   func(context.Context) int // lets running calls end; nil without gateway
 	store   *evidence.Store           // opened once
+	outlet  *deliver.Outlet           // nil without mediation
 	closers []func() error            // called when nothing runs any more
 }
 
@@ -85,7 +87,7 @@ func (n *node) build() error {
 		wanted bool
 		build  func() error
 	}{
-		{n.has(roleGateway), n.buildBus},
+		{n.has(roleGateway) || n.has(roleMediation), n.buildBus},
 		{n.has(roleGateway), n.buildGateway},
 		{n.has(roleMediation), n.buildMediation},
 		{n.has(roleAdmin), n.buildAdmin},

@@ -33,6 +33,9 @@ func (n *node) buildBus() error {
 		Dir: filepath.Join(n.cfg.DataDir, "bus"), Key: key, Log: logging.Foreign(n.log, "nats"),
 		MaxBytes: n.cfg.Bus.MaxBytes, SyncAlways: n.cfg.Bus.SyncAlways, Listen: n.cfg.Bus.Listen,
 	}
+	if !n.has(roleGateway) {
+		cfg.Listen = "" // it holds what waits for LEMFs only
+	}
 	if cfg.Listen != "" {
 		own, err := n.cfg.secrets().busServer()
 		if err != nil {

@@ -22,7 +22,10 @@ type consumer interface {
 
 // buildMediation makes the MDF: one correlator a bus.
 func (n *node) buildMediation() error {
-	if n.bus != nil {
+	if err := n.buildOutlet(); err != nil {
+		return err
+	}
+	if n.has(roleGateway) {
 		if err := n.addCorrelator("own", n.bus); err != nil {
 			return err
 		}
@@ -50,19 +53,21 @@ func (n *node) addCorrelator(source string, from consumer) error {
 		return err
 	}
 	correlator, err := correlate.New(correlate.Config{
-		Bus: from, Tasks: n.db.warrants, Store: store, Alarms: n.db.warrants, Log: n.log,
+		Bus: from, Tasks: n.db.warrants, Store: store, Alarms: n.db.warrants, Log: n.log, Outlet: n.outlet,
 		LIReg: prometheus.WrapRegistererWith(prometheus.Labels{"source": source}, n.li), CCEvery: time.Duration(n.cfg.Mediation.SegmentEvery),
 	})
 	if err != nil {
 		return err
 	}
 	n.add(part{name: "mediation of " + source, run: func(ctx context.Context) error {
-		select {
-		case <-from.Ready():
-			return correlator.Run(ctx)
-		case <-ctx.Done():
-			return nil
+		for _, ready := range []<-chan struct{}{from.Ready(), n.outlet.Ready()} {
+			select {
+			case <-ready:
+			case <-ctx.Done():
+				return nil
+			}
 		}
+		return correlator.Run(ctx)
 	}})
 	return nil
 }

@@ -58,6 +58,17 @@ func (s secrets) mdf() (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "mdf", pki.Spec{CommonName: "ligate MDF"})
 }
 
+// handover is the certificate that LEMFs see.
+func (s secrets) handover() (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "handover", pki.Spec{CommonName: "ligate handover"})
+}
+
+// integrity is the key that signs integrity checks, with the certificate that
+// agencies check them by.
+func (s secrets) integrity() (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "integrity", pki.Spec{CommonName: "ligate integrity checks"})
+}
+
 // liMetrics is the certificate of the LI figures' listener.
 func (s secrets) liMetrics(names []string) (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "li-metrics", pki.Spec{CommonName: "ligate LI metrics", Names: names})

@@ -54,10 +54,14 @@ func (p *pump) message() (m message, ok bool) {
 
 func (p *pump) appendX2(m message) bool {
 	p.event = sipevent.AppendEvent(p.event[:0], m.event)
+	sip := m.sip
+	if m.line.tap.Media() == nil { // a Task of signalling only
+		sip = sipevent.WithoutContent(sip)
+	}
 	pdu := x2x3.PDU{
 		Type: x2x3.X2, Format: x2x3.FormatSIP, Direction: m.dir, XID: m.line.xid, Correlation: m.line.correlation,
 		Sequence: m.line.x2.next(m.lost), HasSequence: true, Time: m.at, NFID: p.tee.nfid,
-		Src: m.src, Dst: m.dst, Event: p.event, Payload: m.sip,
+		Src: m.src, Dst: m.dst, Event: p.event, Payload: sip,
 	}
 	var err error
 	p.pdus, err = x2x3.AppendPDU(p.pdus, &pdu)

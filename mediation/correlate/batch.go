@@ -3,6 +3,7 @@ package correlate
 import (
 	"time"
 
+	"github.com/ligate/ligate/mediation/deliver"
 	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
@@ -11,6 +12,9 @@ import (
 type share struct {
 	part    part
 	records int
+	octets  uint64             // of the records' PS-PDUs
+	pushed  []*deliver.Receipt // how their way to the LEMF goes; none = they are not pushed
+	failed  bool               // they could not be encoded
 }
 
 // batch is records of one kind on their way into one segment.
@@ -26,6 +30,8 @@ type batch struct {
 	holes []hole // set when the batch is closed, as are the next two
 	found int
 	facts facts // of IRI
+
+	checks uint32 // integrity checks that its commit entails
 
 	sealed *evidence.Sealed // the attempt that failed last, good while at holds
 	at     uint32           // segment number that sealed was made for

@@ -115,7 +115,7 @@ func (b *bench) Commit(_ context.Context, p *evidence.Progress, next evidence.Pr
 }
 
 // Close moves the session.
-func (b *bench) Close(_ context.Context, p *evidence.Progress, next evidence.Progress) error {
+func (b *bench) Close(_ context.Context, p *evidence.Progress, next evidence.Progress, _ []evidence.Entailed) error {
 	*p = next
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/mediation/deliver"
 	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/warrant"
 )
@@ -24,6 +25,7 @@ type Config struct {
 	Store  evidenceStore
 	Alarms alarms
 	Log    *slog.Logger
+	Outlet *deliver.Outlet       // pushes records to LEMFs; nil = they are stored only
 	LIReg  prometheus.Registerer // LI figures; nil = none
 
 	IRIEvery     time.Duration    // how long signalling is collected; default 500 ms
@@ -59,7 +61,7 @@ type evidenceStore interface {
 	Reload(ctx context.Context, p *evidence.Progress) (*evidence.Progress, error)
 	Put(ctx context.Context, p *evidence.Progress, ciphertext []byte) (evidence.Blob, error)
 	Commit(ctx context.Context, p *evidence.Progress, next evidence.Progress, sealed evidence.Sealed) error
-	Close(ctx context.Context, p *evidence.Progress, next evidence.Progress) error
+	Close(ctx context.Context, p *evidence.Progress, next evidence.Progress, entails []evidence.Entailed) error
 	Refuse(ctx context.Context, xid li.XID, cause string) error
 }
 

@@ -92,9 +92,9 @@ func (f *faulty) Commit(ctx context.Context, p *evidence.Progress, next evidence
 	return err
 }
 
-func (f *faulty) Close(ctx context.Context, p *evidence.Progress, next evidence.Progress) error {
+func (f *faulty) Close(ctx context.Context, p *evidence.Progress, next evidence.Progress, entails []evidence.Entailed) error {
 	moved := *p
-	err := f.run("close", func() error { return f.Store.Close(ctx, &moved, next) })
+	err := f.run("close", func() error { return f.Store.Close(ctx, &moved, next, entails) })
 	if err == nil {
 		*p = moved
 	}

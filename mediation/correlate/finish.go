@@ -39,6 +39,9 @@ func (w *worker) finish(ctx context.Context, e *entry) (step string, err error) 
 	if step, err = w.store(ctx, s, true); err != nil {
 		return step, err
 	}
+	if !s.empty() { // on its way to the LEMF's spool
+		return "", nil
+	}
 	return "close_session", w.close(ctx, s, end)
 }
 
@@ -63,7 +66,11 @@ func (w *worker) close(ctx context.Context, s *session, end facts) error {
 	defer cancel()
 	next := *s.progress
 	end.onto(&next)
-	err := w.cfg.Store.Close(attempt, s.progress, next)
+	entails, err := w.ending(attempt, s)
+	if err != nil {
+		return err
+	}
+	err = w.cfg.Store.Close(attempt, s.progress, next, entails)
 	if errors.Is(err, evidence.ErrConflict) { // an earlier attempt may have closed it
 		if reloaded := w.reload(attempt, s); reloaded != nil || s.progress.ClosedAt.IsZero() {
 			return errors.Join(err, reloaded)

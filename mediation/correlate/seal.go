@@ -17,7 +17,7 @@ func (w *worker) store(ctx context.Context, s *session, all bool) (step string, 
 		if all || st.ripe(w.cfg.Now()) {
 			s.close(st)
 		}
-		for len(st.waiting) > 0 {
+		for len(st.waiting) > 0 && st.waiting[0].onSpool() {
 			if step, err = w.commit(ctx, s, st, st.waiting[0]); err != nil {
 				return step, err
 			}
@@ -125,8 +125,14 @@ func (w *worker) seal(ctx context.Context, s *session, b *batch) (step string, e
 	}
 	from, to := b.span()
 	b.at = number
+	entails, checks, err := w.entails(ctx, s, b, first)
+	if err != nil {
+		return "check", err
+	}
+	b.checks = checks
 	b.sealed = &evidence.Sealed{
-		Kind: b.kind, FirstSeq: first, LastSeq: last, FirstTime: from, LastTime: to,
+		Entails: entails,
+		Kind:    b.kind, FirstSeq: first, LastSeq: last, FirstTime: from, LastTime: to,
 		Plaintext: sha256.Sum256(plaintext), Blob: blob, Through: b.through(),
 	}
 	return "", nil

@@ -3,6 +3,7 @@ package correlate
 import (
 	"time"
 
+	"github.com/ligate/ligate/mediation/deliver"
 	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
@@ -38,6 +39,8 @@ type stream struct {
 	kind    segment.Kind
 	every   time.Duration // how long a batch collects
 	limit   int           // octets that close it early
+	next    uint32        // number of the next record
+	octets  uint64        // of all PS-PDUs so far
 	tracker tracker
 	open    *batch   // nil = nothing collected
 	waiting []*batch // closed, in order; more than one only while trouble lasts
@@ -51,14 +54,16 @@ type session struct {
 	heard    time.Time // when the last PDU came
 	endSeen  time.Time // when the end came; zero = not yet
 	asked    time.Time // when the idle session's Task was last looked at
+	line     *deliver.Line
+	lined    bool // line is settled, also if there is none
 }
 
 func (c *Correlator) newSession(p *evidence.Progress) *session {
 	now := c.cfg.Now()
 	s := &session{
 		progress: p, facts: factsOf(p), heard: now, asked: now,
-		iri: &stream{kind: segment.KindIRI, every: c.cfg.IRIEvery, limit: c.cfg.SegmentBytes, tracker: tracker{last: p.TapSeqX2}},
-		cc:  &stream{kind: segment.KindCC, every: c.cfg.CCEvery, limit: c.cfg.SegmentBytes, tracker: tracker{last: p.TapSeqX3}},
+		iri: &stream{kind: segment.KindIRI, every: c.cfg.IRIEvery, limit: c.cfg.SegmentBytes, next: p.NextIRI, octets: p.OctetsIRI, tracker: tracker{last: p.TapSeqX2}},
+		cc:  &stream{kind: segment.KindCC, every: c.cfg.CCEvery, limit: c.cfg.SegmentBytes, next: p.NextCC, octets: p.OctetsCC, tracker: tracker{last: p.TapSeqX3}},
 	}
 	if !p.EndedAt.IsZero() {
 		s.endSeen = now
@@ -106,7 +111,7 @@ func (s *session) take(p part, pdus []judged, now time.Time) (taken, duplicates 
 	if taken == 0 {
 		return 0, duplicates
 	}
-	b.shares = append(b.shares, share{part: p, records: taken})
+	b.shares = append(b.shares, s.push(st, share{part: p, records: taken}, b.records[len(b.records)-taken:]))
 	st.open = b
 	if b.bytes >= st.limit {
 		s.close(st)
@@ -143,11 +148,13 @@ func (s *session) advance(b *batch) evidence.Progress {
 	n := uint32(len(b.records)) //nolint:gosec // bounded by the octets of a segment
 	if b.kind == segment.KindIRI {
 		next.NextIRI, next.TapSeqX2 = next.NextIRI+n, b.tapSeq
+		next.ChecksIRI, next.OctetsIRI = next.ChecksIRI+b.checks, next.OctetsIRI+b.octets()
 		if next.ClosedAt.IsZero() {
 			b.facts.onto(&next)
 		}
 	} else {
 		next.NextCC, next.TapSeqX3 = next.NextCC+n, b.tapSeq
+		next.ChecksCC, next.OctetsCC = next.ChecksCC+b.checks, next.OctetsCC+b.octets()
 	}
 	next.Missing = max(0, next.Missing+b.missing())
 	if _, last := b.span(); last.After(next.LastAt) {

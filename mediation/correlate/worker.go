@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/ligate/ligate/li/sipevent"
 	"github.com/ligate/ligate/li/x2x3"
 	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/warrant"
@@ -162,6 +163,9 @@ func (w *worker) takePart(ctx context.Context, e *entry, p part) (step string, e
 		}
 	}
 	w.refuse(ctx, p, refused)
+	if found {
+		w.settleLine(e.session, info)
+	}
 	taken, duplicates := e.session.take(p, pdus, w.cfg.Now())
 	w.metrics.duplicates.Add(float64(duplicates))
 	if taken == 0 {
@@ -201,6 +205,9 @@ func (w *worker) judge(info warrant.TaskInfo, found bool, p part) ([]judged, ref
 		why := unknownTask
 		if found {
 			why = allowed(info, &pdu)
+			if pdu.Type == x2x3.X2 && !info.Media { // a network element that is not ours sends it all
+				pdu.Payload = sipevent.WithoutContent(pdu.Payload)
+			}
 		}
 		if why != "" {
 			refused[why]++

@@ -55,6 +55,7 @@ type Sealed struct {
 	Plaintext           segment.Hash // SHA-256 of the plaintext
 	Blob                Blob
 	Through             []Position // of Kind, one a bus: what the segment covers
+	Entails             []Entailed // what is to be pushed because of it
 }
 
 // Commit adds a segment and moves the session from p to next. Either all of it
@@ -113,15 +114,16 @@ func insert(ctx context.Context, tx pgx.Tx, p *Progress, next Progress, g Sealed
 			return ErrConflict
 		}
 	}
-	return nil
+	return entail(ctx, tx, p, g.Entails)
 }
 
 // Close says that all of a session has come, with its chain head on the audit log.
-// next carries how the call ended. *p becomes next on success.
-func (s *Store) Close(ctx context.Context, p *Progress, next Progress) error {
+// next carries how the call ended; entails is what is to be pushed because of it.
+// *p becomes next on success.
+func (s *Store) Close(ctx context.Context, p *Progress, next Progress, entails []Entailed) error {
 	next.ClosedAt = s.clock()
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		if err := move(ctx, tx, p, next, func() error { return nil }); err != nil {
+		if err := move(ctx, tx, p, next, func() error { return entail(ctx, tx, p, entails) }); err != nil {
 			return err
 		}
 		_, err := s.audit.Append(ctx, tx, system("session.close", p.LIID, p.CIN, map[string]string{
@@ -152,9 +154,11 @@ func move(ctx context.Context, tx pgx.Tx, p *Progress, next Progress, insert fun
 		return err
 	}
 	_, err = tx.Exec(ctx, `update session set next_iri = $2, next_cc = $3, tap_seq_x2 = $4, tap_seq_x3 = $5, segments = $6, chain_head = $7,
-		missing = $8, last_at = $9, answered_at = $10, ended_at = $11, closed_at = $12, end_cause = $13, direction = $14 where id = $1`,
+		missing = $8, last_at = $9, answered_at = $10, ended_at = $11, closed_at = $12, end_cause = $13, direction = $14,
+		push_checks_iri = $15, push_checks_cc = $16, push_octets_iri = $17, push_octets_cc = $18 where id = $1`,
 		p.ID, next.NextIRI, next.NextCC, next.TapSeqX2, next.TapSeqX3, next.Segments, next.ChainHead[:], next.Missing, next.LastAt,
-		timeOrNull(next.AnsweredAt), timeOrNull(next.EndedAt), timeOrNull(next.ClosedAt), next.EndCause, next.Direction)
+		timeOrNull(next.AnsweredAt), timeOrNull(next.EndedAt), timeOrNull(next.ClosedAt), next.EndCause, next.Direction,
+		next.ChecksIRI, next.ChecksCC, int64(next.OctetsIRI), int64(next.OctetsCC)) //nolint:gosec // a call has far fewer than 2^63 octets
 	if err != nil {
 		return fmt.Errorf("evidence: move session: %w", redact(err))
 	}

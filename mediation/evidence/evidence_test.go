@@ -99,7 +99,7 @@ func (a *archive) end(t *testing.T, p *evidence.Progress) {
 	t.Helper()
 	next := *p
 	next.EndedAt, next.EndCause = at().Add(time.Minute), "bye"
-	if err := a.Close(t.Context(), p, next); err != nil {
+	if err := a.Close(t.Context(), p, next, nil); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -82,6 +82,9 @@ type Progress struct {
 	EndCause            string
 	Direction           string // from_target, to_target, unknown
 
+	ChecksIRI, ChecksCC uint32 // integrity checks pushed so far
+	OctetsIRI, OctetsCC uint64 // octets of PS-PDUs so far, for the encryption container
+
 	positions []Position
 	loggedAt  time.Time // when the chain was last on the audit log; zero = unknown
 }
@@ -127,7 +130,7 @@ func blobError(err error) error {
 }
 
 const progressColumns = `id, liid, cin, xid::text, correlation, next_iri, next_cc, tap_seq_x2, tap_seq_x3, segments, chain_head, missing,
-	started_at, last_at, answered_at, ended_at, closed_at, end_cause, direction`
+	started_at, last_at, answered_at, ended_at, closed_at, end_cause, direction, push_checks_iri, push_checks_cc, push_octets_iri, push_octets_cc`
 
 func scanProgress(row pgx.CollectableRow) (*Progress, error) {
 	var p Progress
@@ -135,7 +138,8 @@ func scanProgress(row pgx.CollectableRow) (*Progress, error) {
 	var correlation, head []byte
 	var answered, ended, closed *time.Time
 	err := row.Scan(&p.ID, &p.LIID, &p.CIN, &xid, &correlation, &p.NextIRI, &p.NextCC, &p.TapSeqX2, &p.TapSeqX3, &p.Segments, &head, &p.Missing,
-		&p.StartedAt, &p.LastAt, &answered, &ended, &closed, &p.EndCause, &p.Direction)
+		&p.StartedAt, &p.LastAt, &answered, &ended, &closed, &p.EndCause, &p.Direction,
+		&p.ChecksIRI, &p.ChecksCC, &p.OctetsIRI, &p.OctetsCC)
 	if err != nil {
 		return nil, err
 	}

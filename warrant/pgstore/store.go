@@ -70,7 +70,7 @@ func interpret(err error) error {
 		return err
 	}
 	switch pg.ConstraintName {
-	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "warrant_purge_four_eyes":
+	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "agency_delivery_confirmed_by_another", "warrant_purge_four_eyes":
 		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "one person may not do both"}
 	case "warrant_legal_step", "warrant_order_immutable", "warrant_identity_immutable", "warrant_approver_immutable":
 		return &warrant.RuleError{Rule: warrant.RuleState, Reason: "the warrant's state does not allow it"}

@@ -274,6 +274,9 @@ func (s *Store) follow(ctx context.Context, tx pgx.Tx, before warrant.State, w w
 	if err != nil {
 		return fmt.Errorf("record tap: %w", interpret(err))
 	}
+	if err := notice(ctx, tx, before, w); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, "select pg_notify($1, '')", Channel); err != nil {
 		return fmt.Errorf("notify: %w", interpret(err))
 	}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/mediation/deliver"
+	"github.com/ligate/ligate/warrant"
+)
+
+// buildOutlet makes the way to the agencies' LEMFs.
+func (n *node) buildOutlet() error {
+	store, err := n.openEvidence()
+	if err != nil {
+		return err
+	}
+	own, err := n.cfg.secrets().handover()
+	if err != nil {
+		return err
+	}
+	integrity, err := n.cfg.secrets().integrity()
+	if err != nil {
+		return err
+	}
+	signer, ok := integrity.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return errors.New("the key that signs integrity checks is no ECDSA key")
+	}
+	n.outlet, err = deliver.New(deliver.Config{
+		Bus: n.bus, Records: n.db.warrants, Outbox: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
+		TLS: func(lemf string) *tls.Config { return lemfTLS(own, lemf) }, Signer: signer,
+		Operator: n.cfg.Operator.ID, Element: n.cfg.Operator.Element, Key: n.cfg.Mediation.deliveryKey,
+	})
+	if err != nil {
+		return err
+	}
+	n.add(part{name: "handover", run: n.outlet.Run})
+	return nil
+}
+
+// lemfTLS allows TLS 1.2: older LEMFs have no other (TS 102 232-1 clause 6.3.1).
+func lemfTLS(own tls.Certificate, fingerprint string) *tls.Config {
+	cfg := pki.Client(own, fingerprint)
+	cfg.MinVersion = tls.VersionTLS12
+	return cfg
+}
+
+// deliveryKey reads the key of an agency's encryption container.
+func (m mediationConfig) deliveryKey(id warrant.AgencyID) ([]byte, error) {
+	path, ok := m.Keys[string(id)]
+	if !ok {
+		return nil, fmt.Errorf("mediation.delivery_keys has no key of the agency")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, errors.New("the key of the agency's encryption container cannot be read")
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != 24 && len(key) != 32 {
+		return nil, errors.New("the key of the agency's encryption container: want 24 or 32 octets in base64")
+	}
+	return key, nil
+}

@@ -1,0 +1,179 @@
+package lemf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/mediation/etsi"
+)
+
+// Key names one counter of PS-PDUs.
+type Key struct {
+	LIID li.LIID
+	CIN  uint32
+	Kind etsi.Kind
+}
+
+// Counts is what was seen of one Key.
+type Counts struct {
+	PDUs       uint64 // kept
+	Duplicates uint64 // came again, the same
+	Missing    uint64 // numbers that did not come
+	Checked    uint64 // PDUs that a right integrity check covers
+	Checks     uint64 // right integrity checks
+	Signed     uint64 // of those, with a right signature
+	Ended      bool   // the DF said that nothing more comes
+}
+
+// place is where a PDU stands in its file; size 0 = it did not come.
+type place struct {
+	at   int64
+	size int
+}
+
+// session is the PDUs of one Key, in one file.
+type session struct {
+	key    Key
+	counts Counts
+	file   *os.File
+	checks *os.File // integrity checks
+	size   int64
+	places []place            // by number
+	hashes map[uint32]hashPDU // integrity checks, by number, until signed
+}
+
+type hashPDU struct {
+	raw   []byte
+	right bool
+	n     int
+}
+
+// maxJump is how far a number may be ahead: more is another counter.
+const maxJump = 1 << 24
+
+var errFile = errors.New("lemf: a file of an earlier run is no sequence of PS-PDUs")
+
+func kindName(k etsi.Kind) string {
+	if k == etsi.KindIRI {
+		return "iri"
+	}
+	return "cc"
+}
+
+// folder is where a Key's files stand. The LIID is in hexadecimal: it may hold any
+// printable character.
+func folder(dir string, k Key) string {
+	return filepath.Join(dir, fmt.Sprintf("liid-%x", string(k.LIID)), fmt.Sprint(k.CIN))
+}
+
+// openSession opens the files of a Key and reads what an earlier run left.
+func openSession(dir string, k Key) (*session, error) {
+	path := folder(dir, k)
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("lemf: %w", err)
+	}
+	s := &session{key: k, hashes: map[uint32]hashPDU{}}
+	var err error
+	if s.file, err = os.OpenFile(filepath.Join(path, kindName(k.Kind)+".ber"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, fmt.Errorf("lemf: %w", err)
+	}
+	if s.checks, err = os.OpenFile(filepath.Join(path, kindName(k.Kind)+".check.ber"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("lemf: %w", err), s.file.Close())
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// recover indexes the file and cuts off a torn end.
+func (s *session) recover() error {
+	b, err := io.ReadAll(s.file)
+	if err != nil {
+		return fmt.Errorf("lemf: %w", err)
+	}
+	for len(b) > 0 {
+		n, err := etsi.Frame(b)
+		if errors.Is(err, etsi.ErrShort) || err == nil && n > len(b) {
+			break
+		}
+		if err != nil {
+			return errFile
+		}
+		p, _, err := etsi.Decode(b[:n])
+		if err != nil {
+			return errFile
+		}
+		if int64(p.Seq) > int64(len(s.places))+maxJump {
+			return errFile
+		}
+		s.index(p.Seq, n)
+		s.counts.PDUs++
+		b = b[n:]
+	}
+	if err := s.file.Truncate(s.size); err != nil {
+		return fmt.Errorf("lemf: %w", err)
+	}
+	return nil
+}
+
+// index notes that the next octets of the file are the PDU of that number.
+func (s *session) index(seq uint32, size int) {
+	for uint32(len(s.places)) <= seq { //nolint:gosec // at most maxJump beyond
+		s.places = append(s.places, place{})
+	}
+	s.places[seq] = place{s.size, size}
+	s.size += int64(size)
+}
+
+// put keeps a PDU unless it is there. fault says what is wrong with its number.
+func (s *session) put(seq uint32, raw []byte) (fresh bool, fault string, err error) {
+	next := uint32(len(s.places)) //nolint:gosec // numbers are 32 bits
+	switch {
+	case seq >= next && seq-next >= maxJump:
+		return false, fmt.Sprintf("number %d is far from %d", seq, next), nil
+	case seq > next:
+		s.counts.Missing += uint64(seq - next)
+		fault = fmt.Sprintf("numbers %d to %d did not come", next, seq-1)
+	case seq < next && s.places[seq].size > 0:
+		return false, s.again(s.places[seq], raw), nil
+	case seq < next:
+		s.counts.Missing--
+		fault = fmt.Sprintf("number %d came late", seq)
+	}
+	if _, err := s.file.WriteAt(raw, s.size); err != nil {
+		return false, fault, fmt.Errorf("lemf: %w", err)
+	}
+	s.index(seq, len(raw))
+	s.counts.PDUs++
+	return true, fault, nil
+}
+
+// again judges a PDU that is there already.
+func (s *session) again(p place, raw []byte) (fault string) {
+	s.counts.Duplicates++
+	before := make([]byte, p.size)
+	if _, err := s.file.ReadAt(before, p.at); err != nil || !bytes.Equal(before, raw) {
+		return "a PDU came again with other octets"
+	}
+	return ""
+}
+
+// read returns the PDU of that number; nil = it did not come.
+func (s *session) read(seq uint32) ([]byte, error) {
+	if seq >= uint32(len(s.places)) || s.places[seq].size == 0 { //nolint:gosec // numbers are 32 bits
+		return nil, nil
+	}
+	b := make([]byte, s.places[seq].size)
+	if _, err := s.file.ReadAt(b, s.places[seq].at); err != nil {
+		return nil, fmt.Errorf("lemf: %w", err)
+	}
+	return b, nil
+}
+
+func (s *session) close() error { return errors.Join(s.file.Close(), s.checks.Close()) }

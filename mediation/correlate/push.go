@@ -1,0 +1,145 @@
+package correlate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ligate/ligate/bus"
+	"github.com/ligate/ligate/mediation/evidence"
+	"github.com/ligate/ligate/mediation/evidence/segment"
+	"github.com/ligate/ligate/warrant"
+)
+
+// checkEvery is how many PDUs one integrity check covers at most.
+const checkEvery = 1000
+
+// settleLine finds out, once, how a session's records are pushed.
+func (w *worker) settleLine(s *session, info warrant.TaskInfo) {
+	if s.lined || w.cfg.Outlet == nil {
+		return
+	}
+	s.lined, s.line = true, w.cfg.Outlet.Line(info, s.progress)
+}
+
+// push numbers new records and puts them on their way to the LEMF. Their numbers are
+// those that they will have in their segment: what comes again after a crash gets the
+// same, for the bus keeps the order and the database the beginning.
+func (s *session) push(st *stream, sh share, records []segment.Record) share {
+	first := st.next
+	st.next += uint32(len(records)) //nolint:gosec // bounded by the octets of a message
+	if !s.line.Takes(st.kind) {
+		return sh
+	}
+	var err error
+	sh.pushed, sh.octets, err = s.line.Push(st.kind, first, st.octets, records)
+	sh.failed = err != nil
+	st.octets += sh.octets
+	return sh
+}
+
+// onSpool reports whether the way of all its records to their spool has ended.
+func (b *batch) onSpool() bool {
+	for _, s := range b.shares {
+		for _, r := range s.pushed {
+			if ended, _ := r.Done(); !ended {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// lost reports whether a share did not get onto its spool.
+func (s share) lost() bool {
+	for _, r := range s.pushed {
+		if _, err := r.Done(); errors.Is(err, bus.ErrFull) {
+			return true
+		}
+	}
+	return s.failed
+}
+
+func (b *batch) octets() (n uint64) {
+	for _, s := range b.shares {
+		n += s.octets
+	}
+	return n
+}
+
+// entails returns what is to be pushed because a batch is committed: reports of what
+// its spool had no room for, and integrity checks.
+func (w *worker) entails(ctx context.Context, s *session, b *batch, first uint32) (all []evidence.Entailed, checks uint32, err error) {
+	if !s.line.Takes(b.kind) {
+		return nil, 0, nil
+	}
+	now := w.cfg.Now()
+	if all, err = w.reportLost(ctx, s, b, first, now); err != nil {
+		return nil, 0, err
+	}
+	number, octets := s.progress.ChecksIRI, s.progress.OctetsIRI
+	if b.kind == segment.KindCC {
+		number, octets = s.progress.ChecksCC, s.progress.OctetsCC
+	}
+	for rest := b.records; len(rest) > 0; {
+		n := min(checkEvery, len(rest))
+		checks++
+		check, size, err := s.line.Check(b.kind, number+checks, first, octets, rest[:n], now)
+		if err != nil {
+			return nil, 0, err
+		}
+		all = append(all, check...)
+		octets += size
+		first += uint32(n) //nolint:gosec // at most checkEvery
+		rest = rest[n:]
+	}
+	return all, checks, nil
+}
+
+// reportLost makes one report for each stretch of numbers that was not buffered.
+func (w *worker) reportLost(ctx context.Context, s *session, b *batch, first uint32, now time.Time) ([]evidence.Entailed, error) {
+	var all []evidence.Entailed
+	for i := 0; i < len(b.shares); {
+		from := first
+		for ; i < len(b.shares) && b.shares[i].lost(); i++ {
+			first += uint32(b.shares[i].records) //nolint:gosec // bounded by the octets of a segment
+		}
+		if first > from {
+			report, err := s.line.Lost(b.kind, s.progress.CIN, from, first-1, now)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, report...)
+			w.cfg.Outlet.Full(ctx, s.line, b.kind, int(first-from))
+			continue
+		}
+		first += uint32(b.shares[i].records) //nolint:gosec // as above
+		i++
+	}
+	return all, nil
+}
+
+// ending returns what is to be pushed because a session is closed.
+func (w *worker) ending(ctx context.Context, s *session) ([]evidence.Entailed, error) {
+	if w.cfg.Outlet == nil {
+		return nil, nil
+	}
+	if !s.lined {
+		info, found, err := w.tasks.info(ctx, s.progress.XID, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			w.settleLine(s, info)
+		}
+	}
+	if s.line == nil {
+		return nil, nil
+	}
+	end, err := s.line.End(w.cfg.Now())
+	if err != nil { // the flag is not worth a session that never closes
+		w.cfg.Log.WarnContext(ctx, "the end of a session is not told", slog.Any("err", err))
+	}
+	return end, nil
+}

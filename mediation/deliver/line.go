@@ -1,0 +1,296 @@
+package deliver
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	_ "crypto/sha256" // integrity checks
+	_ "crypto/sha512" // integrity checks
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"time"
+
+	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/li/x2x3"
+	"github.com/ligate/ligate/mediation/etsi"
+	"github.com/ligate/ligate/mediation/evidence"
+	"github.com/ligate/ligate/mediation/evidence/segment"
+	"github.com/ligate/ligate/warrant"
+)
+
+// Line is how the records of one session are pushed. It keeps the delivery that its
+// agency had when the session was opened here. One goroutine uses it.
+type Line struct {
+	agency  *outbound
+	signer  *ecdsa.PrivateKey
+	enc     *etsi.Encoder
+	started time.Time
+	ordered bool // content is ordered
+	media   bool // and goes over HI3
+	frame   warrant.Frame
+	hash    etsi.HashAlgorithm
+	seal    *etsi.Sealer // nil = no encryption container
+	shown   *etsi.Sealer // the container in clear, which integrity checks cover; nil = none
+	iri, cc uint64       // names of the sessions' counters
+	plain   []byte       // scratch
+	packet  []byte       // scratch
+}
+
+// runBytes is what a run holds at most, roughly.
+const runBytes = 256 << 10
+
+// Takes reports whether records of a kind are pushed.
+func (l *Line) Takes(kind segment.Kind) bool {
+	return l != nil && !l.agency.gone.Load() && (kind == segment.KindIRI && l.agency.delivery.HI2 != "" || kind == segment.KindCC && l.media)
+}
+
+// Push puts records of one kind on their way, numbered from first. octets is those of
+// all PS-PDUs of the kind before; size is what these add.
+func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (receipts []*Receipt, size uint64, err error) {
+	q := l.agency.queue(kind)
+	if first == 0 { // a flag that comes twice says the same
+		if pdu, err := l.enc.AppendTRI(nil, 0, timeOf(records[0]), etsi.TRIFirstSegment); err == nil {
+			if _, err := q.push(bare(pdu)); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	for len(records) > 0 {
+		var n int
+		var added uint64
+		receipt, err := q.push(func(dst []byte) ([]byte, error) {
+			start := len(dst)
+			dst, n, added, err = l.appendRun(dst, kind, first, octets+size, records)
+			if err == nil {
+				endRun(dst, start)
+			}
+			return dst, err
+		})
+		if err != nil {
+			return receipts, size, fmt.Errorf("deliver: %w", err)
+		}
+		if len(receipts) == 0 || receipts[len(receipts)-1] != receipt {
+			receipts = append(receipts, receipt)
+		}
+		size += added
+		first += uint32(n) //nolint:gosec // bounded by records
+		records = records[n:]
+	}
+	return receipts, size, nil
+}
+
+// appendRun encodes as many records as a run takes.
+func (l *Line) appendRun(dst []byte, kind segment.Kind, first uint32, octets uint64, records []segment.Record) (out []byte, n int, size uint64, err error) {
+	session := l.iri
+	if kind == segment.KindCC {
+		session = l.cc
+	}
+	start := len(dst)
+	dst = beginRun(dst, session, first, 0, timeOf(records[0]))
+	for n < len(records) && len(dst)-start < runBytes {
+		var added uint64
+		if dst, added, err = l.appendRecord(dst, l.seal, first+uint32(n), octets+size, records[n]); err != nil { //nolint:gosec // bounded by records
+			return dst[:start], 0, 0, err
+		}
+		size += added
+		n++
+	}
+	setCount(dst, start, uint32(n)) //nolint:gosec // bounded by records
+	return dst, n, size, nil
+}
+
+func timeOf(r segment.Record) time.Time {
+	if r.IRI != nil {
+		return r.IRI.Time
+	}
+	return r.CC.Time
+}
+
+// appendRecord appends one PS-PDU. size is what it adds to the octets that the
+// encryption container counts: those of the plain PS-PDU.
+func (l *Line) appendRecord(dst []byte, seal *etsi.Sealer, seq uint32, octets uint64, r segment.Record) (out []byte, size uint64, err error) {
+	if seal == nil {
+		before := len(dst)
+		dst, err = l.appendPlain(dst, seq, r)
+		return dst, uint64(len(dst) - before), err //nolint:gosec // not negative
+	}
+	if l.plain, err = l.appendPlain(l.plain[:0], seq, r); err != nil {
+		return dst, 0, err
+	}
+	counter := uint64(l.started.Unix())<<32 + octets //nolint:gosec // after 1970; annex G
+	dst, err = seal.AppendSealed(dst, l.plain, counter)
+	return dst, uint64(len(l.plain)), err
+}
+
+func (l *Line) appendPlain(dst []byte, seq uint32, r segment.Record) ([]byte, error) {
+	if r.IRI != nil {
+		return l.enc.AppendIRI(dst, &etsi.IRI{
+			Seq: seq, Time: r.IRI.Time, Qualifier: etsi.QualTimeOfInterception, Type: iriType(r.IRI.Type), Direction: iriDirection(r.IRI.Direction),
+			Src: known(r.IRI.Src.Addr()), Dst: known(r.IRI.Dst.Addr()), SIP: r.IRI.SIP, IRIOnly: !l.ordered,
+		})
+	}
+	cc := etsi.CC{
+		Seq: seq, Time: r.CC.Time, Qualifier: etsi.QualTimeOfInterception, Direction: ccDirection(r.CC.Direction),
+		Frame: etsi.FrameIP, Packet: r.CC.Packet,
+	}
+	l.reframe(&cc, r.CC.Format)
+	return l.enc.AppendCC(dst, &cc)
+}
+
+// known is 0.0.0.0 for an address that a network element did not tell: the field is
+// mandatory.
+func known(a netip.Addr) netip.Addr {
+	if !a.IsValid() {
+		return netip.IPv4Unspecified()
+	}
+	return a.Unmap()
+}
+
+// reframe cuts a packet to what the agency asked for. What is no RTP stays whole.
+func (l *Line) reframe(cc *etsi.CC, format x2x3.Format) {
+	if format == x2x3.FormatRTP {
+		cc.Frame = etsi.FrameRTP
+		return
+	}
+	if l.frame == warrant.FrameIP {
+		return
+	}
+	from, to, payload, err := x2x3.ParseDatagram(cc.Packet, format)
+	if err != nil {
+		return
+	}
+	if l.frame == warrant.FrameUDP {
+		cc.Frame, cc.Packet = etsi.FrameUDP, cc.Packet[len(cc.Packet)-len(payload)-udpHeader:]
+		return
+	}
+	if !isRTP(payload) {
+		return
+	}
+	l.packet = append(from.AppendTo(l.packet[:0]), '>')
+	l.packet = to.AppendTo(l.packet)
+	cc.Frame, cc.Packet, cc.StreamID = etsi.FrameRTP, payload, l.packet
+}
+
+const udpHeader = 8
+
+// isRTP tells RTP from RTCP (RFC 5761 section 4) and the rest.
+func isRTP(b []byte) bool {
+	return len(b) >= 12 && b[0]>>6 == 2 && (b[1]&0x7f < 64 || b[1]&0x7f > 95)
+}
+
+func iriType(s string) etsi.IRIType {
+	switch s {
+	case "begin":
+		return etsi.Begin
+	case "continue":
+		return etsi.Continue
+	case "end":
+		return etsi.End
+	}
+	return etsi.Report
+}
+
+func iriDirection(s string) etsi.Direction {
+	switch s {
+	case "from_target":
+		return etsi.DirFromTarget
+	case "to_target":
+		return etsi.DirToTarget
+	}
+	return etsi.DirIndeterminate
+}
+
+func ccDirection(d x2x3.Direction) etsi.Direction {
+	switch d {
+	case x2x3.FromTarget:
+		return etsi.DirFromTarget
+	case x2x3.ToTarget:
+		return etsi.DirToTarget
+	case x2x3.DirectionSeveral:
+		return etsi.DirCombined
+	case x2x3.NotApplicable:
+		return etsi.DirNotApplicable
+	case x2x3.DirectionKeepalive, x2x3.DirectionUnknown:
+	}
+	return etsi.DirIndeterminate
+}
+
+// Check makes the integrity check of consecutive records (clause 7.2.3): a PDU with
+// the hash over their whole PS-PDUs, in order, and a PDU with the signature over that
+// hash PDU. size is what the PDUs add to octets. number counts the checks of the kind in this session, from 1; hash and
+// signature PDUs have it as their sequence number, apart from the records' numbers.
+func (l *Line) Check(kind segment.Kind, number, first uint32, octets uint64, records []segment.Record, at time.Time) (all []evidence.Entailed, size uint64, err error) {
+	h := hashes()[l.hash].New()
+	included := make([]uint32, len(records))
+	var pdu []byte
+	for i, r := range records {
+		var added uint64
+		included[i] = first + uint32(i) //nolint:gosec // bounded by the octets of a segment
+		if pdu, added, err = l.appendRecord(pdu[:0], l.shown, included[i], octets+size, r); err != nil {
+			return nil, 0, fmt.Errorf("deliver: integrity check: %w", err)
+		}
+		size += added
+		h.Write(pdu)
+	}
+	of := etsi.KindIRI
+	if kind == segment.KindCC {
+		of = etsi.KindCC
+	}
+	hashed, err := l.enc.AppendIntegrity(nil, number, at, &etsi.Integrity{Included: included, Of: of, Value: h.Sum(nil), Hash: l.hash})
+	if err != nil {
+		return nil, 0, fmt.Errorf("deliver: integrity check: %w", err)
+	}
+	digest := hashes()[l.hash].New()
+	digest.Write(hashed)
+	value, err := ecdsa.SignASN1(rand.Reader, l.signer, digest.Sum(nil))
+	if err != nil {
+		return nil, 0, errors.New("deliver: integrity check: cannot sign")
+	}
+	signed, err := l.enc.AppendIntegrity(nil, number, at, &etsi.Integrity{
+		Included: []uint32{number}, Signature: true, Of: of, Value: value, Hash: l.hash, Sig: etsi.SigECDSA,
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("deliver: integrity check: %w", err)
+	}
+	return []evidence.Entailed{{Kind: kind, PDU: hashed}, {Kind: kind, PDU: signed}}, size, nil
+}
+
+// Lost is the report of records that the agency's spool had no room for: the numbers
+// first to last stay in the sealed store only.
+func (l *Line) Lost(kind segment.Kind, cin li.CIN, first, last uint32, at time.Time) ([]evidence.Entailed, error) {
+	text := fmt.Sprintf("CIN %d %s: sequence numbers %d to %d were not buffered and are not sent; the sealed store has them", cin, kind, first, last)
+	pdu, err := l.enc.AppendOperatorMessage(nil, 0, at, true, text)
+	if err != nil {
+		return nil, fmt.Errorf("deliver: report loss: %w", err)
+	}
+	return []evidence.Entailed{{Kind: segment.KindIRI, PDU: pdu}}, nil
+}
+
+// End says that nothing more comes of a session (lastSegmentFlag).
+func (l *Line) End(at time.Time) ([]evidence.Entailed, error) {
+	var all []evidence.Entailed
+	for _, kind := range []segment.Kind{segment.KindIRI, segment.KindCC} {
+		if !l.Takes(kind) {
+			continue
+		}
+		pdu, err := l.enc.AppendTRI(nil, 0, at, etsi.TRILastSegment)
+		if err != nil {
+			return nil, fmt.Errorf("deliver: end: %w", err)
+		}
+		all = append(all, evidence.Entailed{Kind: kind, PDU: pdu})
+	}
+	return all, nil
+}
+
+func hashes() map[etsi.HashAlgorithm]crypto.Hash {
+	return map[etsi.HashAlgorithm]crypto.Hash{etsi.SHA256: crypto.SHA256, etsi.SHA384: crypto.SHA384, etsi.SHA512: crypto.SHA512}
+}
+
+// sessionName is the name of the counter of (LIID, CIN, kind) on the spool; never 0.
+func sessionName(liid li.LIID, cin li.CIN, kind segment.Kind) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s\x00%d\x00%s", liid, cin, kind)
+	return h.Sum64() | 1
+}

@@ -1,0 +1,53 @@
+package evidence
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ligate/ligate/mediation/evidence/segment"
+	"github.com/ligate/ligate/warrant"
+)
+
+// Entailed is a PS-PDU without content that a commit entails: an integrity check or
+// a report. It stands in the database until it is on its way, so that a crash after
+// the commit does not lose it.
+type Entailed struct {
+	Kind segment.Kind // iri goes over HI2, cc over HI3
+	PDU  []byte
+}
+
+func entail(ctx context.Context, tx pgx.Tx, p *Progress, all []Entailed) error {
+	for _, e := range all {
+		_, err := tx.Exec(ctx, "insert into handover_outbox (agency_id, kind, pdu) select agency_id, $2, $3 from session where id = $1", p.ID, e.Kind, e.PDU)
+		if err != nil {
+			return fmt.Errorf("evidence: keep what a commit entails: %w", redact(err))
+		}
+	}
+	return nil
+}
+
+// Waiting is an Entailed in the outbox.
+type Waiting struct {
+	ID       int64
+	AgencyID warrant.AgencyID
+	Entailed
+}
+
+// Outbox lists what waits for other agencies than those, oldest first, at most 1000.
+func (s *Store) Outbox(ctx context.Context, without []warrant.AgencyID) ([]Waiting, error) {
+	rows, err := s.pool.Query(ctx, "select id, agency_id, kind, pdu from handover_outbox where agency_id <> all(coalesce($1::text[], '{}')) order by id limit 1000", without)
+	if err != nil {
+		return nil, fmt.Errorf("evidence: read outbox: %w", redact(err))
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (w Waiting, err error) {
+		return w, row.Scan(&w.ID, &w.AgencyID, &w.Kind, &w.PDU)
+	})
+}
+
+// Dispatched forgets what is safely on its way.
+func (s *Store) Dispatched(ctx context.Context, ids []int64) error {
+	_, err := s.pool.Exec(ctx, "delete from handover_outbox where id = any($1)", ids)
+	return redact(err)
+}
