@@ -225,11 +225,10 @@ func (c *conn) read() error {
 // peekPDU returns the next whole PS-PDU of the LEMF.
 func peekPDU(in *bufio.Reader) ([]byte, error) {
 	for want := 2; ; {
-		b, err := in.Peek(want)
-		if err != nil {
+		if _, err := in.Peek(want); err != nil {
 			return nil, errClosed
 		}
-		b, _ = in.Peek(in.Buffered())
+		b, _ := in.Peek(in.Buffered())
 		n, err := etsi.Frame(b)
 		switch {
 		case errors.Is(err, etsi.ErrShort):
@@ -335,14 +334,7 @@ func (c *conn) due(now time.Time) (bool, error) {
 	case c.total == c.confirmed || len(c.asked) > 0 || c.link.delivery.Confirm == confirmTCP:
 		return false, nil
 	}
-	return now.Sub(c.lastProbe) >= c.link.timing.Confirm, nil
-}
-
-// hungry reports whether a question should go at once: much is unconfirmed.
-func (c *conn) hungry() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.asked) == 0 && c.unconfirmed >= probeBytes && c.link.delivery.Confirm != confirmTCP
+	return now.Sub(c.lastProbe) >= c.link.timing.Confirm || c.unconfirmed >= probeBytes, nil
 }
 
 // acked is how many messages the LEMF's host has. mu is held.

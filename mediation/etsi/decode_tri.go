@@ -55,7 +55,7 @@ func hasPDUAck(b []byte) (found bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		found = found || t.tag == ctx|0
+		found = found || t.tag == ctx0
 		b = rest
 	}
 	return found, nil
