@@ -35,8 +35,6 @@ const (
 	keyBytes        = 32
 	defaultMaxBytes = 8 << 30
 	streamName      = "LI"
-	subjectX2       = "li.x2"
-	subjectX3       = "li.x3"
 	startTimeout    = 20 * time.Second
 	syncInterval    = 2 * time.Minute
 	dedupWindow     = 2 * time.Minute
@@ -158,7 +156,7 @@ func (b *Bus) connect(ctx context.Context, held bool) error {
 		}
 	}
 	_, err = b.link.js.CreateOrUpdateStream(start, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{subjectX2, subjectX3}, Storage: jetstream.FileStorage,
+		Name: streamName, Subjects: []string{allSubjects}, Storage: jetstream.FileStorage,
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: b.cfg.MaxBytes,
 		Duplicates: dedupWindow,
 	})
