@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/sipproxy"
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 	"github.com/ligate/ligate/intercept/tasking"
@@ -339,15 +340,18 @@ type copies struct {
 	pdus []x2x3.PDU
 }
 
-func (c *copies) Publish(_ context.Context, _ x2x3.Type, b []byte) error {
+func (c *copies) PublishAll(_ context.Context, _ x2x3.Type, batch *bus.Batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for b = bytes.Clone(b); len(b) > 0; {
-		p, n, err := x2x3.DecodePDU(b)
-		if err != nil {
-			return err
+	for i, b := range batch {
+		for b = bytes.Clone(b); len(b) > 0; {
+			p, n, err := x2x3.DecodePDU(b)
+			if err != nil {
+				return err
+			}
+			c.pdus, b = append(c.pdus, p), b[n:]
 		}
-		c.pdus, b = append(c.pdus, p), b[n:]
+		batch[i] = batch[i][:0]
 	}
 	return nil
 }
