@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -356,10 +357,13 @@ func (c *copies) PublishAll(_ context.Context, _ x2x3.Type, batch *bus.Batch) er
 	return nil
 }
 
+// all returns the copies as they were taken: the bus keeps the order of a call only.
 func (c *copies) all() []x2x3.PDU {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]x2x3.PDU(nil), c.pdus...)
+	all := slices.Clone(c.pdus)
+	slices.SortStableFunc(all, func(a, b x2x3.PDU) int { return a.Time.Compare(b.Time) })
+	return all
 }
 
 // await returns the copies once there are n, described "stage direction METHOD status".
