@@ -37,8 +37,6 @@ const (
 	defaultMaxBytes = 8 << 30
 	defaultSpool    = 64 << 30
 	streamName      = "LI"
-	subjectX2       = "li.x2"
-	subjectX3       = "li.x3"
 	startTimeout    = 20 * time.Second
 	syncInterval    = 2 * time.Minute
 	dedupWindow     = 2 * time.Minute
@@ -163,7 +161,7 @@ func (b *Bus) connect(ctx context.Context, held bool) error {
 		}
 	}
 	_, err = b.link.js.CreateOrUpdateStream(start, jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{subjectX2, subjectX3}, Storage: jetstream.FileStorage,
+		Name: streamName, Subjects: []string{allSubjects}, Storage: jetstream.FileStorage,
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: b.cfg.MaxBytes,
 		Duplicates: dedupWindow,
 	})

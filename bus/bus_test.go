@@ -21,6 +21,8 @@ import (
 
 var key = bytes.Repeat([]byte{7}, 32)
 
+const part = 3 // the partition of tests that need one only
+
 // crashDir makes this test binary a publisher that dies: see TestSurvivesKill.
 const crashDir = "LIGATE_TEST_BUS_CRASH_DIR"
 
@@ -65,7 +67,7 @@ func take(t *testing.T, b *bus.Bus, n int, ack func(int) bool) []bus.Message {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var got []bus.Message
-	err := b.Consume(ctx, func(m bus.Message) {
+	err := b.Consume(ctx, part, func(m bus.Message) {
 		if len(got) == n {
 			return
 		}
@@ -98,7 +100,7 @@ func TestUnacknowledgedComeAgainInOrder(t *testing.T) {
 		if i == 4 {
 			kind = x2x3.X2
 		}
-		if err := b.Publish(t.Context(), kind, []byte{byte(i)}); err != nil {
+		if err := b.Publish(t.Context(), kind, part, []byte{byte(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +120,7 @@ func TestFilesAreEncrypted(t *testing.T) {
 	dir := t.TempDir()
 	b, stop := open(t, dir, 0)
 	secret := []byte("what the parties said")
-	if err := b.Publish(t.Context(), x2x3.X3, secret); err != nil {
+	if err := b.Publish(t.Context(), x2x3.X3, part, secret); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -147,7 +149,7 @@ func TestFullStoreRefuses(t *testing.T) {
 	var err error
 	for i := range 20 {
 		data[0] = byte(i)
-		if err = b.Publish(t.Context(), x2x3.X3, data); err != nil {
+		if err = b.Publish(t.Context(), x2x3.X3, part, data); err != nil {
 			break
 		}
 		stored++
@@ -164,7 +166,7 @@ func TestPublishBeforeRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Publish(t.Context(), x2x3.X2, nil); !errors.Is(err, bus.ErrStopped) {
+	if err := b.Publish(t.Context(), x2x3.X2, part, nil); !errors.Is(err, bus.ErrStopped) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -210,7 +212,7 @@ func publishForEver(dir string) {
 	go func() { panic(b.Run(context.Background())) }()
 	<-b.Ready()
 	for i := uint64(1); ; i++ {
-		if err := b.Publish(context.Background(), x2x3.X3, binary.BigEndian.AppendUint64(nil, i)); err != nil {
+		if err := b.Publish(context.Background(), x2x3.X3, part, binary.BigEndian.AppendUint64(nil, i)); err != nil {
 			panic(err)
 		}
 		fmt.Println(i)

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	consumerName  = "mdf"
 	ackWait       = 30 * time.Minute // an ack follows the seal; see Consume
 	maxAckPending = 200_000
-	prefetch      = 500
+	prefetch      = 32              // messages of a partition on their way to us
+	heartbeat     = 3 * time.Second // two that do not come begin a new round
 	minRetry      = 100 * time.Millisecond
 	maxRetry      = 5 * time.Second
 )
@@ -39,8 +39,8 @@ type link struct {
 	conn *nats.Conn          // set by open, then read only
 	js   jetstream.JetStream // set by open, then read only
 
-	mu   sync.Mutex // guards stop, for an assignment or one call of it
-	stop func()     // ends the round that runs
+	mu   sync.Mutex         // guards stop, for a change or the calls
+	stop [Partitions]func() // ends the round that runs; nil = none
 }
 
 // handlers make each loss of the connection begin a new round: what was on its way
@@ -49,14 +49,16 @@ func (l *link) handlers() []nats.Option {
 	return []nats.Option{nats.DisconnectErrHandler(func(*nats.Conn, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.stop != nil {
-			l.stop()
+		for _, stop := range l.stop {
+			if stop != nil {
+				stop()
+			}
 		}
 	})}
 }
 
 func (l *link) open(conn *nats.Conn) error {
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(publishTimeout))
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("bus: open JetStream: %w", err)
@@ -65,29 +67,33 @@ func (l *link) open(conn *nats.Conn) error {
 	return nil
 }
 
-func (l *link) setStop(f func()) {
+func (l *link) setStop(partition int, f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stop = f
+	l.stop[partition] = f
 }
 
-// Consume hands every message that nobody acknowledged to handle, oldest first,
-// one at a time, and goes on with new ones until ctx ends, which is no error.
-// Trouble makes it begin again with the oldest that is not acknowledged, and a
-// message that stays so for half an hour comes again: Stream and Seq tell. Ack may
-// be called from any goroutine. Only one Consume runs on a bus.
-func (b *Bus) Consume(ctx context.Context, handle func(Message)) error {
+// Consume hands every message of a partition that nobody acknowledged to handle,
+// oldest first, one at a time, and goes on with new ones until ctx ends, which is no
+// error. Trouble makes it begin again with the oldest that is not acknowledged, and a
+// message that stays so for half an hour comes again: Stream and Seq tell. Ack may be
+// called from any goroutine. Partitions do not wait for each other; each is for one
+// Consume at a time, and one that begins elsewhere takes the partition over.
+func (b *Bus) Consume(ctx context.Context, partition int, handle func(Message)) error {
 	select {
 	case <-b.ready:
 	case <-ctx.Done():
 		return nil
 	}
-	return b.link.consume(ctx, handle)
+	return b.link.consume(ctx, partition, handle)
 }
 
-func (l *link) consume(ctx context.Context, handle func(Message)) error {
+func (l *link) consume(ctx context.Context, partition int, handle func(Message)) error {
+	if partition < 0 || partition >= Partitions {
+		return ErrPartition
+	}
 	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
-		got, err := l.round(ctx, handle)
+		got, err := l.round(ctx, partition, handle)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -109,18 +115,18 @@ var errInterrupted = errors.New("bus: the connection was interrupted")
 
 // round consumes in order until something breaks the order or ctx ends. got says
 // whether there was any message.
-func (l *link) round(ctx context.Context, handle func(Message)) (got bool, err error) {
-	consumer, stream, err := l.freshConsumer(ctx)
+func (l *link) round(ctx context.Context, partition int, handle func(Message)) (got bool, err error) {
+	consumer, stream, err := l.freshConsumer(ctx, partition)
 	if err != nil {
 		return false, err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return false, fmt.Errorf("bus: open consumer: %w", err)
 	}
 	defer messages.Stop()
-	l.setStop(messages.Stop)
-	defer l.setStop(nil)
+	l.setStop(partition, messages.Stop)
+	defer l.setStop(partition, nil)
 	defer context.AfterFunc(ctx, messages.Stop)()
 	for delivered := uint64(1); ; delivered++ {
 		raw, err := messages.Next()
@@ -137,32 +143,26 @@ func (l *link) round(ctx context.Context, handle func(Message)) (got bool, err e
 		if ctx.Err() != nil || meta.Sequence.Consumer != delivered {
 			return got, errInterrupted
 		}
-		m := Message{Stream: stream, Seq: meta.Sequence.Stream, Data: raw.Data(), Ack: raw.Ack}
-		for kind, subject := range subjects() {
-			if raw.Subject() == subject {
-				m.Kind = kind
-			}
-		}
 		got = true
-		handle(m)
+		handle(Message{Stream: stream, Seq: meta.Sequence.Stream, Kind: kindOf(raw.Subject()), Data: raw.Data(), Ack: raw.Ack})
 	}
 }
 
 // freshConsumer replaces the consumer, so that what the last one had in hand is
 // handed out again, in order, at once.
-func (l *link) freshConsumer(ctx context.Context) (jetstream.Consumer, string, error) {
+func (l *link) freshConsumer(ctx context.Context, partition int) (jetstream.Consumer, string, error) {
 	start, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	stream, err := l.js.Stream(start, streamName)
 	if err != nil {
 		return nil, "", fmt.Errorf("bus: find stream: %w", err)
 	}
-	if err := stream.DeleteConsumer(start, consumerName); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	if err := stream.DeleteConsumer(start, consumerOf(partition)); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, "", fmt.Errorf("bus: replace consumer: %w", err)
 	}
 	consumer, err := stream.CreateConsumer(start, jetstream.ConsumerConfig{
-		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
-		AckWait: ackWait, MaxAckPending: maxAckPending,
+		Durable: consumerOf(partition), FilterSubject: subjectsOf(partition), AckPolicy: jetstream.AckExplicitPolicy,
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckWait: ackWait, MaxAckPending: maxAckPending,
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("bus: make consumer: %w", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ligate/ligate/li/x2x3"
@@ -16,36 +17,88 @@ import (
 const (
 	publishTimeout = 5 * time.Second
 	idBytes        = 16
-	codeFull       = 10077 // JetStream: maximum bytes exceeded
 )
 
-// Publish stores encoded PDUs of one kind. nil means stored. It tries once; a
-// caller that tries the same octets again within two minutes stores them once,
-// also when the first attempt succeeded unseen.
-func (b *Bus) Publish(ctx context.Context, kind x2x3.Type, pdus []byte) error {
+// Publish stores encoded PDUs of one kind and one partition, that of the PDUs' calls.
+// nil means stored. It tries once; a caller that tries the same octets again within
+// two minutes stores them once, also when the first attempt succeeded unseen.
+func (b *Bus) Publish(ctx context.Context, kind x2x3.Type, partition int, pdus []byte) error {
+	if err := b.open(kind); err != nil {
+		return err
+	}
+	if partition < 0 || partition >= Partitions {
+		return ErrPartition
+	}
+	var batch Batch
+	batch[partition] = pdus
+	return b.PublishAll(ctx, kind, &batch)
+}
+
+// PublishAll is Publish for several partitions at once. It empties the slots that are
+// stored; nil means all are. After an error the caller tries again with what is left,
+// before it publishes anything newer.
+func (b *Bus) PublishAll(ctx context.Context, kind x2x3.Type, batch *Batch) error {
+	if err := b.open(kind); err != nil {
+		return err
+	}
+	var sent [Partitions]jetstream.PubAckFuture
+	var failed error
+	for p, pdus := range batch {
+		if len(pdus) == 0 {
+			continue
+		}
+		// The client has copied the octets when this returns, and does not retry.
+		msg := &nats.Msg{Subject: subject(kind, p), Data: pdus}
+		future, err := b.link.js.PublishMsgAsync(msg, jetstream.WithMsgID(b.id(pdus)), jetstream.WithRetryAttempts(0))
+		if err != nil {
+			failed = publishError(err)
+			continue
+		}
+		sent[p] = future
+	}
+	for p, future := range sent {
+		if future == nil {
+			continue
+		}
+		if err := stored(ctx, future); err != nil {
+			failed = err
+			continue
+		}
+		batch[p] = batch[p][:0]
+	}
+	return failed
+}
+
+// open says why nothing of a kind can be published now.
+func (b *Bus) open(kind x2x3.Type) error {
+	if kind != x2x3.X2 && kind != x2x3.X3 {
+		return ErrKind
+	}
 	select {
 	case <-b.ready:
+		return nil
 	default:
 		return ErrStopped
 	}
-	subject, ok := subjects()[kind]
-	if !ok {
-		return ErrKind
+}
+
+// stored waits for the answer; the client gives one within publishTimeout.
+func stored(ctx context.Context, future jetstream.PubAckFuture) error {
+	select {
+	case <-future.Ok():
+		return nil
+	case err := <-future.Err():
+		return publishError(err)
+	case <-ctx.Done():
+		return publishError(ctx.Err())
 	}
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	_, err := b.link.js.Publish(ctx, subject, pdus, jetstream.WithMsgID(b.id(pdus)))
+}
+
+func publishError(err error) error {
 	if isFull(err) {
 		return ErrFull
 	}
-	if err != nil {
-		return fmt.Errorf("bus: publish: %w", err)
-	}
-	return nil
-}
-
-func subjects() map[x2x3.Type]string {
-	return map[x2x3.Type]string{x2x3.X2: subjectX2, x2x3.X3: subjectX3}
+	return fmt.Errorf("bus: publish: %w", err)
 }
 
 // id names a message by its octets. PDUs carry XID, sequence number and time, so

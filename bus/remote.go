@@ -57,11 +57,11 @@ func (r *Remote) Run(ctx context.Context) error {
 }
 
 // Consume is Bus.Consume over the network.
-func (r *Remote) Consume(ctx context.Context, handle func(Message)) error {
+func (r *Remote) Consume(ctx context.Context, partition int, handle func(Message)) error {
 	select {
 	case <-r.ready:
 	case <-ctx.Done():
 		return nil
 	}
-	return r.link.consume(ctx, handle)
+	return r.link.consume(ctx, partition, handle)
 }

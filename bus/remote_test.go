@@ -70,7 +70,7 @@ func TestRemote(t *testing.T) {
 	}
 	got := make(chan bus.Message, 100)
 	consume := func(r *bus.Remote, to chan bus.Message) {
-		run(t, func(ctx context.Context) error { return r.Consume(ctx, func(m bus.Message) { to <- m }) })
+		run(t, func(ctx context.Context) error { return r.Consume(ctx, part, func(m bus.Message) { to <- m }) })
 	}
 	consume(dial(mediation), got)
 	stolen := make(chan bus.Message, 100)
@@ -97,7 +97,7 @@ func TestRemote(t *testing.T) {
 	}
 	publish := func() {
 		t.Helper()
-		if err := b.Publish(t.Context(), x2x3.X3, []byte{next}); err != nil {
+		if err := b.Publish(t.Context(), x2x3.X3, part, []byte{next}); err != nil {
 			t.Fatal(err)
 		}
 		next++
@@ -142,14 +142,14 @@ func TestPublishTwiceStoresOnce(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, t.TempDir(), 0)
 	for _, data := range []string{"a", "a", "b", "a"} {
-		if err := b.Publish(t.Context(), x2x3.X3, []byte(data)); err != nil {
+		if err := b.Publish(t.Context(), x2x3.X3, part, []byte(data)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n, _, err := b.Backlog(t.Context()); err != nil || n != 2 {
 		t.Errorf("%d messages, %v, want 2", n, err)
 	}
-	if err := b.Publish(t.Context(), x2x3.Keepalive, []byte("c")); !errors.Is(err, bus.ErrKind) {
+	if err := b.Publish(t.Context(), x2x3.Keepalive, part, []byte("c")); !errors.Is(err, bus.ErrKind) {
 		t.Errorf("a keep-alive: %v", err)
 	}
 }
@@ -159,7 +159,7 @@ func TestWrongKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	b, stop := open(t, dir, 0)
-	if err := b.Publish(t.Context(), x2x3.X3, []byte("a")); err != nil {
+	if err := b.Publish(t.Context(), x2x3.X3, part, []byte("a")); err != nil {
 		t.Fatal(err)
 	}
 	stop()

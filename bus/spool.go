@@ -65,12 +65,6 @@ func (s *Spool) Publish(ctx context.Context, id string, data []byte) error {
 	return nil
 }
 
-// isFull tells a stream's limit from other trouble.
-func isFull(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeFull)
-}
-
 // SpoolMessage is one message of a spool. Ack lets the spool forget it.
 type SpoolMessage struct {
 	Data []byte // the receiver's own

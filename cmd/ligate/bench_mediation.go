@@ -19,7 +19,7 @@ import (
 // holds 4 s of one call, as a deployment's does.
 const (
 	benchCalls       = 100
-	benchPerMessage  = 200 // PDUs in a bus message: two of each call
+	benchPerRound    = 200 // PDUs of one look at the ring: two of each call
 	benchPerSegment  = 400 // packets of one call in 4 s
 	benchRTPBytes    = 172
 	benchFlowPerS    = 60_000  // packets to be mediated for each second asked for
@@ -100,7 +100,8 @@ func benchFlow(ctx context.Context, report *bench.Report, n int) (err error) {
 	return nil
 }
 
-// publish stores n packets as a tee does, but for the time between them.
+// publish stores n packets as a tee does, but for the time between them: each round
+// has two of each call.
 func (w *benchWorld) publish(ctx context.Context, b *bus.Bus, n int) error {
 	from, to := netip.MustParseAddrPort("127.0.0.2:40000"), netip.MustParseAddrPort("127.0.0.3:40000")
 	datagram, format, err := x2x3.AppendDatagram(nil, from, to, make([]byte, benchRTPBytes))
@@ -109,22 +110,22 @@ func (w *benchWorld) publish(ctx context.Context, b *bus.Bus, n int) error {
 	}
 	pdu := x2x3.PDU{Type: x2x3.X3, Format: format, XID: w.info.XID, NFID: "bench", HasSequence: true, Payload: datagram}
 	var seqs [benchCalls]uint32
-	var data []byte
-	for sent := 0; sent < n; sent += benchPerMessage {
-		data = data[:0]
+	var batch bus.Batch
+	for sent := 0; sent < n; sent += benchPerRound {
 		pdu.Time = time.Now().UTC()
-		for i := range benchPerMessage {
+		for i := range benchPerRound {
 			call := i % benchCalls
 			pdu.Correlation, pdu.Sequence, pdu.Direction = uint64(call)+1, seqs[call], x2x3.FromTarget //nolint:gosec // small
 			if i >= benchCalls {
 				pdu.Direction = x2x3.ToTarget
 			}
 			seqs[call]++
-			if data, err = x2x3.AppendPDU(data, &pdu); err != nil {
+			msg := &batch[bus.Partition(pdu.XID, pdu.Correlation)]
+			if *msg, err = x2x3.AppendPDU(*msg, &pdu); err != nil {
 				return err
 			}
 		}
-		if err := b.Publish(ctx, x2x3.X3, data); err != nil {
+		if err := b.PublishAll(ctx, x2x3.X3, &batch); err != nil {
 			return err
 		}
 	}

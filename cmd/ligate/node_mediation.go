@@ -16,7 +16,7 @@ import (
 
 // consumer is a bus that mediation reads, of this process or of a gateway elsewhere.
 type consumer interface {
-	Consume(ctx context.Context, handle func(bus.Message)) error
+	Consume(ctx context.Context, partition int, handle func(bus.Message)) error
 	Ready() <-chan struct{}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/media"
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 	"github.com/ligate/ligate/intercept/tasking"
@@ -125,7 +126,7 @@ func fuzzProxy(f *testing.F) (p *Proxy, core, trunk nextHop) {
 // nowhere is a bus that takes everything.
 type nowhere struct{}
 
-func (nowhere) Publish(context.Context, x2x3.Type, []byte) error { return nil }
+func (nowhere) PublishAll(context.Context, x2x3.Type, *bus.Batch) error { return nil }
 
 // fuzzRelay shows the relay as the proxy wants it, without taps.
 type fuzzRelay struct{ *media.Relay }

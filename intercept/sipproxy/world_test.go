@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/sipproxy"
 	"github.com/ligate/ligate/intercept/sipproxy/wire"
 	"github.com/ligate/ligate/intercept/tasking"
@@ -339,23 +341,29 @@ type copies struct {
 	pdus []x2x3.PDU
 }
 
-func (c *copies) Publish(_ context.Context, _ x2x3.Type, b []byte) error {
+func (c *copies) PublishAll(_ context.Context, _ x2x3.Type, batch *bus.Batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for b = bytes.Clone(b); len(b) > 0; {
-		p, n, err := x2x3.DecodePDU(b)
-		if err != nil {
-			return err
+	for i, b := range batch {
+		for b = bytes.Clone(b); len(b) > 0; {
+			p, n, err := x2x3.DecodePDU(b)
+			if err != nil {
+				return err
+			}
+			c.pdus, b = append(c.pdus, p), b[n:]
 		}
-		c.pdus, b = append(c.pdus, p), b[n:]
+		batch[i] = batch[i][:0]
 	}
 	return nil
 }
 
+// all returns the copies as they were taken: the bus keeps the order of a call only.
 func (c *copies) all() []x2x3.PDU {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]x2x3.PDU(nil), c.pdus...)
+	all := slices.Clone(c.pdus)
+	slices.SortStableFunc(all, func(a, b x2x3.PDU) int { return a.Time.Compare(b.Time) })
+	return all
 }
 
 // await returns the copies once there are n, described "stage direction METHOD status".

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/tee"
 	"github.com/ligate/ligate/li/sipevent"
 	"github.com/ligate/ligate/li/x2x3"
@@ -22,8 +23,17 @@ import (
 // publish is a bus made of one function.
 type publish func(ctx context.Context, kind x2x3.Type, pdus []byte) error
 
-func (f publish) Publish(ctx context.Context, kind x2x3.Type, pdus []byte) error {
-	return f(ctx, kind, pdus)
+func (f publish) PublishAll(ctx context.Context, kind x2x3.Type, batch *bus.Batch) error {
+	for i, pdus := range batch {
+		if len(pdus) == 0 {
+			continue
+		}
+		if err := f(ctx, kind, pdus); err != nil {
+			return err
+		}
+		batch[i] = pdus[:0]
+	}
+	return nil
 }
 
 func info() sipevent.Event { return sipevent.Event{Stage: sipevent.Continue, Method: "INFO"} }

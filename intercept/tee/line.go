@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/tasking"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/sipevent"
@@ -18,6 +19,7 @@ type Line struct {
 	tap         *tasking.Tap
 	xid         li.XID
 	correlation uint64
+	partition   int // of the bus
 	x2, x3      counter
 
 	srtp secured
@@ -44,7 +46,7 @@ func (c *counter) next(lost uint32) uint32 {
 // Line opens a line for a call. The correlation must be the same for every message
 // and packet of the call, also after a restart of the gateway.
 func (t *Tee) Line(tap *tasking.Tap, correlation uint64) *Line {
-	return &Line{tee: t, tap: tap, xid: tap.XID(), correlation: correlation}
+	return &Line{tee: t, tap: tap, xid: tap.XID(), correlation: correlation, partition: bus.Partition(tap.XID(), correlation)}
 }
 
 // Tap returns the Task's tap.

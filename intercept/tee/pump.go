@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/li/sipevent"
 	"github.com/ligate/ligate/li/x2x3"
 )
@@ -11,7 +14,9 @@ import (
 // pump is the state of Run's goroutine.
 type pump struct {
 	tee   *Tee
-	pdus  []byte // one bus message
+	batch bus.Batch              // one bus message a partition
+	count [bus.Partitions]uint32 // PDUs in each
+	bytes int                    // octets in all
 	event []byte
 	inner []byte // one IP packet
 	plain []byte // one decrypted packet
@@ -25,22 +30,18 @@ func (p *pump) round(ctx context.Context) bool {
 	return signalling || media
 }
 
-// signalling fills one bus message with SIP messages that wait.
+// signalling fills bus messages with SIP messages that wait.
 func (p *pump) signalling(ctx context.Context) bool {
-	p.pdus = p.pdus[:0]
-	count := 0
-	for len(p.pdus) < maxBatchBytes {
+	for room := true; room; {
 		m, ok := p.message()
 		if !ok {
 			break
 		}
-		if p.appendX2(m) {
-			count++
-		} else {
+		if room, ok = p.appendX2(m); !ok {
 			p.tee.dropped[x2x3.X2].Inc()
 		}
 	}
-	return p.publish(ctx, x2x3.X2, count)
+	return p.publish(ctx, x2x3.X2)
 }
 
 func (p *pump) message() (m message, ok bool) {
@@ -52,47 +53,55 @@ func (p *pump) message() (m message, ok bool) {
 	}
 }
 
-func (p *pump) appendX2(m message) bool {
+func (p *pump) appendX2(m message) (room, ok bool) {
 	p.event = sipevent.AppendEvent(p.event[:0], m.event)
 	sip := m.sip
 	if m.line.tap.Media() == nil { // a Task of signalling only
 		sip = sipevent.WithoutContent(sip)
 	}
-	pdu := x2x3.PDU{
+	return p.append(m.line.partition, &x2x3.PDU{
 		Type: x2x3.X2, Format: x2x3.FormatSIP, Direction: m.dir, XID: m.line.xid, Correlation: m.line.correlation,
 		Sequence: m.line.x2.next(m.lost), HasSequence: true, Time: m.at, NFID: p.tee.nfid,
 		Src: m.src, Dst: m.dst, Event: p.event, Payload: sip,
-	}
-	var err error
-	p.pdus, err = x2x3.AppendPDU(p.pdus, &pdu)
-	return err == nil
+	})
 }
 
-// media fills one bus message with packets that wait.
+// append puts a PDU into its partition's message. room says whether the round may go
+// on, ok whether the PDU could be encoded.
+func (p *pump) append(partition int, pdu *x2x3.PDU) (room, ok bool) {
+	before := len(p.batch[partition])
+	msg, err := x2x3.AppendPDU(p.batch[partition], pdu)
+	if err != nil {
+		return true, false
+	}
+	p.batch[partition] = msg
+	p.count[partition]++
+	p.bytes += len(msg) - before
+	return len(msg) < maxBatchBytes && p.bytes < maxRoundBytes, true
+}
+
+// media fills bus messages with packets that wait.
 func (p *pump) media(ctx context.Context) bool {
-	p.pdus = p.pdus[:0]
-	count := 0
-	for len(p.pdus) < maxBatchBytes {
+	for room := true; room; {
 		s := p.tee.ring.next()
 		if s == nil {
 			break
 		}
-		if p.appendX3(s) {
-			count++
-		} else {
+		var ok bool
+		if room, ok = p.appendX3(s); !ok {
 			p.tee.dropped[x2x3.X3].Inc()
 		}
 		p.tee.ring.release(s)
 	}
-	return p.publish(ctx, x2x3.X3, count)
+	return p.publish(ctx, x2x3.X3)
 }
 
-func (p *pump) appendX3(s *slot) bool {
+func (p *pump) appendX3(s *slot) (room, ok bool) {
 	seq := s.line.x3.next(s.lost)
 	packet := s.data[:s.size]
-	plain, ok, sealed := s.line.srtp.open(s.dst, p.plain[:0], packet)
+	plain, opened, sealed := s.line.srtp.open(s.dst, p.plain[:0], packet)
 	switch {
-	case ok:
+	case opened:
 		p.plain, packet = plain, plain
 	case sealed:
 		p.tee.sealed.Inc()
@@ -100,33 +109,45 @@ func (p *pump) appendX3(s *slot) bool {
 	inner, format, err := x2x3.AppendDatagram(p.inner[:0], s.src, s.dst, packet)
 	p.inner = inner
 	if err != nil {
-		return false
+		return true, false
 	}
-	pdu := x2x3.PDU{
+	return p.append(s.line.partition, &x2x3.PDU{
 		Type: x2x3.X3, Format: format, Direction: s.dir, XID: s.line.xid, Correlation: s.line.correlation,
-		Sequence: seq, HasSequence: true, Time: s.at, NFID: p.tee.nfid, Payload: inner, Decrypted: ok,
-	}
-	p.pdus, err = x2x3.AppendPDU(p.pdus, &pdu)
-	return err == nil
+		Sequence: seq, HasSequence: true, Time: s.at, NFID: p.tee.nfid, Payload: inner, Decrypted: opened,
+	})
 }
 
 // publish tries until the bus has stored the batch or ctx ends, and reports whether
 // there was a batch. Meanwhile the rings fill; what finds no room then is counted
 // and shows as a gap.
-func (p *pump) publish(ctx context.Context, kind x2x3.Type, count int) bool {
-	if count == 0 {
+func (p *pump) publish(ctx context.Context, kind x2x3.Type) bool {
+	if p.bytes == 0 {
 		return false
 	}
 	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
-		if p.tee.out.Publish(ctx, kind, p.pdus) == nil {
-			p.tee.published[kind].Add(float64(count))
-			return true
+		err := p.tee.out.PublishAll(ctx, kind, &p.batch)
+		p.settle(p.tee.published[kind], err != nil)
+		if err == nil {
+			break
 		}
 		if !pause(ctx, wait) {
-			p.tee.dropped[kind].Add(float64(count))
-			return true
+			p.settle(p.tee.dropped[kind], false)
+			break
 		}
 		p.tee.retries.Inc()
+	}
+	p.bytes = 0
+	return true
+}
+
+// settle counts the PDUs of the messages that are done and empties those. While some
+// are left only the empty ones are.
+func (p *pump) settle(as prometheus.Counter, left bool) {
+	for i, n := range p.count {
+		if n > 0 && (!left || len(p.batch[i]) == 0) {
+			as.Add(float64(n))
+			p.count[i], p.batch[i] = 0, p.batch[i][:0]
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/li/x2x3"
 )
 
@@ -22,17 +23,19 @@ type Config struct {
 	LIReg   prometheus.Registerer // LI figures; nil = none
 }
 
-// publisher stores PDUs for mediation. nil means durably stored; pdus may be
-// reused after the call. It is called from one goroutine.
+// publisher stores one message a partition for mediation and empties the slots that
+// are durably stored; nil means all are. The octets may be reused after the call. It
+// is called from one goroutine.
 type publisher interface {
-	Publish(ctx context.Context, kind x2x3.Type, pdus []byte) error
+	PublishAll(ctx context.Context, kind x2x3.Type, batch *bus.Batch) error
 }
 
 const (
 	defaultX2Slots = 4096
 	defaultX3Slots = 16384
 	maxX3Slots     = 1 << 20
-	maxBatchBytes  = 48 << 10 // a bus message that has reached this is sent
+	maxBatchBytes  = 48 << 10  // a bus message that has reached this is sent
+	maxRoundBytes  = 512 << 10 // and so are the messages of all partitions together
 	gatherTime     = 20 * time.Millisecond
 	minRetry       = 50 * time.Millisecond
 	maxRetry       = 2 * time.Second

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/tasking"
 	"github.com/ligate/ligate/intercept/tee"
 	"github.com/ligate/ligate/li"
@@ -25,18 +26,24 @@ type store struct {
 	news chan struct{}
 }
 
-func (s *store) Publish(_ context.Context, _ x2x3.Type, b []byte) error {
+func (s *store) PublishAll(_ context.Context, _ x2x3.Type, batch *bus.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
 		return errors.New("down")
 	}
-	for b = bytes.Clone(b); len(b) > 0; {
-		p, n, err := x2x3.DecodePDU(b)
-		if err != nil {
-			return err
+	for partition, b := range batch {
+		for b = bytes.Clone(b); len(b) > 0; {
+			p, n, err := x2x3.DecodePDU(b)
+			if err != nil {
+				return err
+			}
+			if bus.Partition(p.XID, p.Correlation) != partition {
+				return errors.New("a PDU in the message of another partition")
+			}
+			s.pdus, b = append(s.pdus, p), b[n:]
 		}
-		s.pdus, b = append(s.pdus, p), b[n:]
+		batch[partition] = batch[partition][:0]
 	}
 	select {
 	case s.news <- struct{}{}:

@@ -24,54 +24,60 @@ const (
 // and then thrown away, and returns the packets per second: what correlating and
 // sealing cost without bus, database and blob store.
 func Bench(ctx context.Context, recipient string, calls, n int) (perSecond float64, err error) {
-	b := &bench{calls: calls, recipient: recipient, rest: n / benchBatch}
+	b := &bench{recipient: recipient, xid: li.NewXID(), calls: make([][]uint64, bus.Partitions), rounds: max(1, n/benchBatch/calls)}
+	for call := range calls {
+		correlation := uint64(call) + 1 //nolint:gosec // small
+		p := bus.Partition(b.xid, correlation)
+		b.calls[p] = append(b.calls[p], correlation)
+	}
 	c, err := New(Config{Bus: b, Tasks: b, Store: b, Alarms: b, Log: slog.New(slog.DiscardHandler), SegmentBytes: benchBatch * benchPayload * 20, CCEvery: time.Second})
 	if err != nil {
 		return 0, err
 	}
 	ctx, b.stop = context.WithCancel(ctx)
 	defer b.stop()
-	b.xid, b.open = li.NewXID(), int64(b.rest)
+	messages := calls * b.rounds
+	b.open.Store(int64(messages))
 	start := time.Now()
 	if err := c.Run(ctx); err != nil {
 		return 0, err
 	}
-	return float64(b.rest*benchBatch) / time.Since(start).Seconds(), nil
+	return float64(messages*benchBatch) / time.Since(start).Seconds(), nil
 }
 
-// bench is a bus that has n packets, and a store that keeps nothing.
+// bench is a bus that has some packets of each call, and a store that keeps nothing.
 type bench struct {
-	calls     int
 	recipient string
-	rest      int // messages
 	xid       li.XID
-	open      int64 // messages that are not acknowledged; atomic
+	calls     [][]uint64   // by partition
+	rounds    int          // messages of each call
+	open      atomic.Int64 // messages that are not acknowledged
 	stop      context.CancelFunc
 }
 
 // Consume makes the messages as it hands them out, which is part of the cost.
-func (b *bench) Consume(ctx context.Context, handle func(bus.Message)) error {
+func (b *bench) Consume(ctx context.Context, partition int, handle func(bus.Message)) error {
 	payload, at := make([]byte, benchPayload), time.Now().UTC()
-	seqs := make([]uint32, b.calls)
-	for i := range b.rest {
-		call := i % b.calls
-		var data []byte
-		for range benchBatch {
-			p := x2x3.PDU{
-				Type: x2x3.X3, Format: x2x3.FormatIPv4, Direction: x2x3.FromTarget, XID: b.xid, Correlation: uint64(call + 1), //nolint:gosec // small
-				Sequence: seqs[call], HasSequence: true, Time: at, Payload: payload,
+	for i := range b.rounds {
+		for j, correlation := range b.calls[partition] {
+			var data []byte
+			for k := range benchBatch {
+				p := x2x3.PDU{
+					Type: x2x3.X3, Format: x2x3.FormatIPv4, Direction: x2x3.FromTarget, XID: b.xid, Correlation: correlation,
+					Sequence: uint32(i*benchBatch + k), HasSequence: true, Time: at, Payload: payload, //nolint:gosec // small
+				}
+				data, _ = x2x3.AppendPDU(data, &p) // a constant PDU is valid
 			}
-			seqs[call]++
-			data, _ = x2x3.AppendPDU(data, &p) // a constant PDU is valid
+			seq := uint64(i*len(b.calls[partition])+j) + 1 //nolint:gosec // small
+			handle(bus.Message{Stream: "bench", Seq: seq, Kind: x2x3.X3, Data: data, Ack: b.ack})
 		}
-		handle(bus.Message{Stream: "bench", Seq: uint64(i + 1), Kind: x2x3.X3, Data: data, Ack: b.ack})
 	}
 	<-ctx.Done()
 	return nil
 }
 
 func (b *bench) ack() error {
-	if atomic.AddInt64(&b.open, -1) == 0 {
+	if b.open.Add(-1) == 0 {
 		b.stop()
 	}
 	return nil
@@ -86,7 +92,9 @@ func (b *bench) TaskInfo(_ context.Context, xid li.XID) (warrant.TaskInfo, error
 }
 
 // OpenSessions implements evidenceStore, as do the other methods.
-func (b *bench) OpenSessions(context.Context) ([]*evidence.Progress, error) { return nil, nil }
+func (b *bench) OpenSessions(context.Context, func(li.XID, uint64) bool) ([]*evidence.Progress, error) {
+	return nil, nil
+}
 
 // Session opens a session that is kept nowhere.
 func (b *bench) Session(_ context.Context, info warrant.TaskInfo, correlation uint64, at time.Time) (*evidence.Progress, error) {

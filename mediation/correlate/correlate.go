@@ -33,14 +33,14 @@ type Config struct {
 	SegmentBytes int              // payload octets that seal a segment early; default 4 MiB
 	EndGrace     time.Duration    // what still comes after a call's end; default 2 s
 	IdleAfter    time.Duration    // a session of which nothing is heard is closed; default 12 h
-	MaxHeldBytes int64            // bus octets held in memory; default 256 MiB
-	Workers      int              // default 4
+	MaxHeldBytes int64            // bus octets held in memory, over all partitions; default 256 MiB
+	Workers      int              // of each partition; default 1
 	Now          func() time.Time // default time.Now
 }
 
-// consumer hands out the bus's messages, each until it is acknowledged.
+// consumer hands out the messages of a partition, each until it is acknowledged.
 type consumer interface {
-	Consume(ctx context.Context, handle func(bus.Message)) error
+	Consume(ctx context.Context, partition int, handle func(bus.Message)) error
 }
 
 // taskSource knows the Tasks; an unknown one is warrant.ErrNotFound.
@@ -56,7 +56,7 @@ type alarms interface {
 
 // evidenceStore is evidence.Store, or one between it and us that fails.
 type evidenceStore interface {
-	OpenSessions(ctx context.Context) ([]*evidence.Progress, error)
+	OpenSessions(ctx context.Context, wanted func(xid li.XID, correlation uint64) bool) ([]*evidence.Progress, error)
 	Session(ctx context.Context, task warrant.TaskInfo, correlation uint64, at time.Time) (*evidence.Progress, error)
 	Reload(ctx context.Context, p *evidence.Progress) (*evidence.Progress, error)
 	Put(ctx context.Context, p *evidence.Progress, ciphertext []byte) (evidence.Blob, error)
@@ -74,7 +74,7 @@ const (
 	defaultIdleAfter    = 12 * time.Hour
 	defaultMaxHeld      = 256 << 20
 	minMaxHeld          = 4 << 20
-	defaultWorkers      = 4
+	defaultWorkers      = 1
 	queueLength         = 64
 	attemptTimeout      = 15 * time.Second
 	minRetry            = 50 * time.Millisecond
@@ -82,12 +82,13 @@ const (
 	logEvery            = 10 * time.Second
 )
 
-// Correlator is mediation's one reader of a bus.
+// Correlator is mediation's reader of a bus.
 type Correlator struct {
 	cfg     Config
 	metrics *metrics
 	tasks   *taskCache
 	refusal *refusal
+	room    *semaphore.Weighted // octets of messages that may be held
 
 	mu     sync.Mutex           // guards logged, briefly
 	logged map[string]time.Time // when trouble was last logged, by step
@@ -117,7 +118,7 @@ func New(cfg Config) (*Correlator, error) {
 		return nil, err
 	}
 	return &Correlator{
-		cfg: cfg, metrics: m, logged: map[string]time.Time{}, tasks: newTaskCache(cfg.Tasks, cfg.Now),
+		cfg: cfg, metrics: m, logged: map[string]time.Time{}, tasks: newTaskCache(cfg.Tasks, cfg.Now), room: semaphore.NewWeighted(cfg.MaxHeldBytes),
 		refusal: &refusal{store: cfg.Store, alarms: cfg.Alarms, log: cfg.Log, metrics: m, now: cfg.Now, last: map[refusalKey]time.Time{}},
 	}, nil
 }
@@ -129,42 +130,52 @@ func orDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Run mediates until ctx ends, which is no error; what it holds then comes again
-// from the bus.
+// Run mediates all partitions until ctx ends: for who knows that nobody shares them.
 func (c *Correlator) Run(ctx context.Context) error {
-	open, err := c.openSessions(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	for partition := range bus.Partitions {
+		g.Go(func() error { return c.RunPartition(ctx, partition) })
+	}
+	return g.Wait()
+}
+
+// RunPartition mediates one partition until ctx ends, which is no error; what it
+// holds then comes again from the bus. ErrTaken says that somebody else mediates it
+// too: who still owns it begins again.
+func (c *Correlator) RunPartition(ctx context.Context, partition int) error {
+	open, err := c.openSessions(ctx, partition)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	workers := make([]*worker, c.cfg.Workers)
-	desk := &desk{
-		workers: workers, refusal: c.refusal, metrics: c.metrics, room: semaphore.NewWeighted(c.cfg.MaxHeldBytes), limit: c.cfg.MaxHeldBytes,
-		held: map[place]*held{}, high: map[string]uint64{},
-	}
-	for i := range workers {
-		workers[i] = &worker{Correlator: c, desk: desk, in: make(chan part, queueLength), calls: map[call]*entry{}}
-	}
-	c.metrics.open.Set(0)
-	c.metrics.held.Set(0)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	g, run := errgroup.WithContext(ctx)
+	desk := newDesk(c, end)
+	defer desk.leave()
 	for _, p := range open {
 		id := call{p.XID, p.Correlation}
 		desk.worker(id).adopt(id, p)
 	}
-	for _, w := range workers {
-		g.Go(func() error { w.run(ctx); return nil })
+	for _, w := range desk.workers {
+		g.Go(func() error { w.run(run); return nil })
 	}
 	g.Go(func() error {
-		return c.cfg.Bus.Consume(ctx, func(m bus.Message) { desk.receive(ctx, m) })
+		return c.cfg.Bus.Consume(run, partition, func(m bus.Message) { desk.receive(run, m) })
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, ErrTaken) {
+		return cause
+	}
+	return nil
 }
 
 // openSessions waits for the database: mediation may start before it.
-func (c *Correlator) openSessions(ctx context.Context) ([]*evidence.Progress, error) {
+func (c *Correlator) openSessions(ctx context.Context, partition int) ([]*evidence.Progress, error) {
 	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
 		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-		open, err := c.cfg.Store.OpenSessions(attempt)
+		open, err := c.cfg.Store.OpenSessions(attempt, func(xid li.XID, correlation uint64) bool { return bus.Partition(xid, correlation) == partition })
 		cancel()
 		if err == nil {
 			return open, nil

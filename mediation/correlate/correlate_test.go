@@ -60,7 +60,8 @@ func TestCallsAreKeptApart(t *testing.T) {
 	w := newWorld(t)
 	one, two := w.task("LIID-1", true), w.task("LIID-2", true)
 	w.mediate(w.quick())
-	a, b, c := newLine(one, 1), newLine(one, 2), newLine(two, 1)
+	a := newLine(one, 1)
+	b, c := beside(a, one, 2), beside(a, two, 1)
 	w.publish(x2x3.X2, slices.Concat(a.sip(sipevent.Begin, "INVITE", 0), b.sip(sipevent.Begin, "INVITE", 0), c.sip(sipevent.Begin, "INVITE", 0)))
 	for range 20 {
 		w.publish(x2x3.X3, slices.Concat(a.media(3), c.media(2), b.media(1), a.media(1)))

@@ -288,11 +288,12 @@ func mediateForEver() {
 	go func() { panic(c.Run(ctx)) }()
 	l := newLine(setup.Task, 1)
 	l.x3 = setup.From
+	partition := bus.Partition(l.xid, l.correlation)
 	for {
-		must(b.Publish(ctx, x2x3.X3, l.media(1)))
+		must(b.Publish(ctx, x2x3.X3, partition, l.media(1)))
 		fmt.Println(l.x3)
 		if l.x3%50 == 0 {
-			must(b.Publish(ctx, x2x3.X2, l.sip(sipevent.Continue, "INFO", 0)))
+			must(b.Publish(ctx, x2x3.X2, partition, l.sip(sipevent.Continue, "INFO", 0)))
 		}
 	}
 }

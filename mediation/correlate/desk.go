@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,12 +67,46 @@ type desk struct {
 	workers []*worker
 	refusal *refusal
 	metrics *metrics
-	room    *semaphore.Weighted // octets of messages that may be held
+	room    *semaphore.Weighted // octets of messages that may be held, over all desks
 	limit   int64
+	end     context.CancelCauseFunc // ends the partition's run
 
 	mu   sync.Mutex        // guards the fields below, briefly
 	held map[place]*held   // what is not settled
 	high map[string]uint64 // the last position handed out, by bus
+}
+
+func newDesk(c *Correlator, end context.CancelCauseFunc) *desk {
+	d := &desk{
+		workers: make([]*worker, c.cfg.Workers), refusal: c.refusal, metrics: c.metrics, room: c.room, limit: c.cfg.MaxHeldBytes, end: end,
+		held: map[place]*held{}, high: map[string]uint64{},
+	}
+	for i := range d.workers {
+		d.workers[i] = &worker{Correlator: c, desk: d, in: make(chan part, queueLength), calls: map[call]*entry{}}
+	}
+	return d
+}
+
+// leave gives back what a run that has ended still held.
+func (d *desk) leave() {
+	for _, h := range d.held {
+		d.room.Release(h.size)
+		d.metrics.held.Sub(float64(h.size))
+	}
+	for _, w := range d.workers {
+		for _, e := range w.calls {
+			if e.session != nil {
+				d.metrics.open.Dec()
+			}
+		}
+	}
+}
+
+// buses are those of which messages came.
+func (d *desk) buses() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.high))
 }
 
 // overhead is what a message costs in memory beside its octets, roughly.

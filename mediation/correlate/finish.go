@@ -72,8 +72,12 @@ func (w *worker) close(ctx context.Context, s *session, end facts) error {
 	}
 	err = w.cfg.Store.Close(attempt, s.progress, next, entails)
 	if errors.Is(err, evidence.ErrConflict) { // an earlier attempt may have closed it
-		if reloaded := w.reload(attempt, s); reloaded != nil || s.progress.ClosedAt.IsZero() {
+		if reloaded := w.reload(attempt, s); reloaded != nil {
 			return errors.Join(err, reloaded)
+		}
+		if s.progress.ClosedAt.IsZero() { // somebody else moved it: we go on from there
+			*s = *w.newSession(s.progress)
+			return nil
 		}
 		err = nil
 	}

@@ -79,6 +79,10 @@ func (w *worker) conflict(ctx context.Context, s *session, st *stream, b *batch,
 	if err := w.reload(ctx, s); err != nil {
 		return err
 	}
+	if w.taken(&before, s.progress, s) {
+		w.desk.end(ErrTaken)
+		return ErrTaken
+	}
 	stored := b.drop(s.progress)
 	for _, p := range stored {
 		w.desk.settle(p.msg)

@@ -198,6 +198,13 @@ func newLine(info warrant.TaskInfo, correlation uint64) *line {
 	return &line{xid: info.XID, correlation: correlation, at: time.Now().UTC()}
 }
 
+// beside makes the PDUs of a call that is in the same partition as other.
+func beside(other *line, info warrant.TaskInfo, correlation uint64) *line {
+	for ; bus.Partition(info.XID, correlation) != bus.Partition(other.xid, other.correlation); correlation++ {
+	}
+	return newLine(info, correlation)
+}
+
 func (l *line) tick() time.Time {
 	l.at = l.at.Add(time.Millisecond)
 	return l.at
@@ -236,7 +243,11 @@ func (l *line) media(n int) []byte {
 
 func (w *world) publish(kind x2x3.Type, pdus []byte) {
 	w.t.Helper()
-	if err := w.bus.Publish(w.t.Context(), kind, pdus); err != nil {
+	partition := 0
+	if p, _, err := x2x3.DecodePDU(pdus); err == nil {
+		partition = bus.Partition(p.XID, p.Correlation)
+	}
+	if err := w.bus.Publish(w.t.Context(), kind, partition, pdus); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -28,6 +28,8 @@ import (
 
 var server *pgtest.Server
 
+func everything(li.XID, uint64) bool { return true }
+
 func TestMain(m *testing.M) { pgtest.Main(m, &server) }
 
 type archive struct {
@@ -140,14 +142,14 @@ func TestWholeSession(t *testing.T) {
 	if d, err := a.SessionByCIN(t.Context(), "LIID-1", 1); err != nil || d.EndedAt != nil || d.IRIRecords != 6 {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if open, err := a.OpenSessions(t.Context()); err != nil || len(open) != 3 || open[0].Position("b", segment.KindIRI) != 3 || open[0].Position("b", segment.KindCC) != 0 {
+	if open, err := a.OpenSessions(t.Context(), everything); err != nil || len(open) != 3 || open[0].Position("b", segment.KindIRI) != 3 || open[0].Position("b", segment.KindCC) != 0 {
 		t.Errorf("%d open, %v", len(open), err)
 	}
 	a.end(t, p)
 	if err := a.commit(t, p, 4); err != nil { // what comes late is added still
 		t.Fatal(err)
 	}
-	if open, err := a.OpenSessions(t.Context()); err != nil || len(open) != 2 {
+	if open, err := a.OpenSessions(t.Context(), everything); err != nil || len(open) != 2 {
 		t.Errorf("%d open, %v", len(open), err)
 	}
 	d, err := a.SessionByCIN(t.Context(), "LIID-1", 1)

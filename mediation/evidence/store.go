@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -243,9 +244,9 @@ func (s *Store) Reload(ctx context.Context, p *Progress) (*Progress, error) {
 	return s.find(ctx, s.pool, p.XID, p.Correlation)
 }
 
-// OpenSessions returns the sessions that are not closed, for a mediation that
+// OpenSessions returns the wanted sessions that are not closed, for a mediation that
 // starts.
-func (s *Store) OpenSessions(ctx context.Context) ([]*Progress, error) {
+func (s *Store) OpenSessions(ctx context.Context, wanted func(xid li.XID, correlation uint64) bool) ([]*Progress, error) {
 	rows, err := s.pool.Query(ctx, "select "+progressColumns+" from session where closed_at is null order by serial")
 	if err != nil {
 		return nil, fmt.Errorf("evidence: list open sessions: %w", redact(err))
@@ -254,5 +255,6 @@ func (s *Store) OpenSessions(ctx context.Context) ([]*Progress, error) {
 	if err != nil {
 		return nil, fmt.Errorf("evidence: list open sessions: %w", redact(err))
 	}
+	all = slices.DeleteFunc(all, func(p *Progress) bool { return !wanted(p.XID, p.Correlation) })
 	return all, s.positions(ctx, s.pool, all...)
 }
