@@ -48,9 +48,8 @@ type session struct {
 }
 
 type hashPDU struct {
-	raw   []byte
-	right bool
-	n     int
+	raw    []byte
+	signed bool
 }
 
 // maxJump is how far a number may be ahead: more is another counter.
