@@ -28,9 +28,9 @@ func (n *node) buildOutlet() error {
 	if err != nil {
 		return err
 	}
-	signer, ok := integrity.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return errors.New("the key that signs integrity checks is no ECDSA key")
+	signer, err := ecdsaKey(integrity)
+	if err != nil {
+		return err
 	}
 	n.outlet, err = deliver.New(deliver.Config{
 		Bus: n.bus, Records: n.db.warrants, Outbox: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
@@ -42,6 +42,14 @@ func (n *node) buildOutlet() error {
 	}
 	n.add(part{name: "handover", run: n.outlet.Run})
 	return nil
+}
+
+func ecdsaKey(c tls.Certificate) (*ecdsa.PrivateKey, error) {
+	key, ok := c.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("the key that signs integrity checks is no ECDSA key")
+	}
+	return key, nil
 }
 
 // lemfTLS allows TLS 1.2: older LEMFs have no other (TS 102 232-1 clause 6.3.1).
