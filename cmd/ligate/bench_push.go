@@ -297,6 +297,8 @@ func pushCapacity(ctx context.Context, report *bench.Report, n int) (err error) 
 	if err != nil {
 		return err
 	}
+	const whole = pushCalls * benchPerSegment // else the last segments wait for their time
+	n = max(1, n/whole) * whole
 	for traffic.sent() < uint64(n) { //nolint:gosec // positive
 		if err := traffic.round(ctx, p.bus); err != nil {
 			return err

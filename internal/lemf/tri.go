@@ -118,10 +118,14 @@ func (l *LEMF) ended(p *etsi.PDU, kind etsi.Kind) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, err := l.session(Key{p.LIID, p.CIN, kind})
-	if err == nil {
-		s.counts.Ended = true
+	if err != nil {
+		return err
 	}
-	return err
+	if n := s.counts.PDUs - min(s.counts.PDUs, s.counts.Checked); n > 0 && !s.counts.Ended {
+		l.faultLocked(fmt.Sprintf("CIN %d %s: no right integrity check covers %d PDUs at the end of the session", p.CIN, kindName(kind), n))
+	}
+	s.counts.Ended = true
+	return nil
 }
 
 // Lags is how long PDUs took from the tap, in steps of a millisecond.
