@@ -41,9 +41,9 @@ type session struct {
 	key    Key
 	counts Counts
 	file   *os.File
-	checks *os.File // integrity checks
-	size   int64  // with what is pending
-	pend   []byte // written at the latest when it is synced
+	checks *os.File           // integrity checks
+	size   int64              // with what is pending
+	pend   []byte             // written at the latest when it is synced
 	places []place            // by number
 	hashes map[uint32]hashPDU // integrity checks, by number, until signed
 }

@@ -187,10 +187,12 @@ func (w *worker) takePart(ctx context.Context, e *entry, p part) (step string, e
 			return "", nil
 		}
 	}
-	w.refuse(ctx, p, refused)
 	if found {
-		w.settleLine(e.session, info)
+		if err := w.settleLine(attempt, e.session, info); err != nil {
+			return "find_delivery", err
+		}
 	}
+	w.refuse(ctx, p, refused)
 	taken, duplicates := e.session.take(p, pdus, w.cfg.Now())
 	w.metrics.duplicates.Add(float64(duplicates))
 	if taken == 0 {

@@ -49,8 +49,9 @@ func (c *channel) name() string {
 type manager struct {
 	*Outlet
 
-	channels map[warrant.AgencyID]map[segment.Kind]*channel
-	running  sync.WaitGroup
+	refreshing sync.Mutex // one refresh at a time; guards channels, and is held while spools are opened
+	channels   map[warrant.AgencyID]map[segment.Kind]*channel
+	running    sync.WaitGroup
 }
 
 // Run pushes until ctx ends, which is no error. What is not confirmed then goes when
@@ -65,9 +66,10 @@ func (o *Outlet) Run(ctx context.Context) error {
 	defer m.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	o.refresh = func() error { return m.look(ctx) }
 	known := false
 	for {
-		if err := m.refresh(ctx); err != nil {
+		if err := m.look(ctx); err != nil {
 			m.trouble(ctx, "list_deliveries", err)
 		} else if !known {
 			known = true
@@ -88,8 +90,10 @@ func (o *Outlet) trouble(ctx context.Context, step string, err error) {
 	}
 }
 
-// refresh makes the ways out those of the deliveries that count now.
-func (m *manager) refresh(ctx context.Context) error {
+// look makes the ways out those of the deliveries that count now.
+func (m *manager) look(ctx context.Context) error {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	all, err := m.cfg.Records.ActiveDeliveries(attempt)
@@ -207,6 +211,8 @@ func (m *manager) lemfTLS(d warrant.Delivery) *tls.Config { return m.cfg.TLS(d.C
 
 // lag shows what waits too long, here and to the LEMF.
 func (m *manager) lag(ctx context.Context) {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	for id, channels := range m.channels {
 		m.mu.Lock()
 		out := m.agencies[id]

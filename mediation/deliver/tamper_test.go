@@ -77,7 +77,10 @@ func TestTamperingIsFound(t *testing.T) {
 	eventually(t, "not all was sent", func() bool { return len(hi3.all()) == n+2*parts+flags })
 	sent := hi3.all()
 	at := slices.IndexFunc(sent, func(b []byte) bool { return bytes.Contains(b, []byte("packet 150")) })
-	hash := slices.IndexFunc(sent, func(b []byte) bool { p, _, err := etsi.Decode(b); return err == nil && p.Integrity != nil && !p.Integrity.Signature })
+	hash := slices.IndexFunc(sent, func(b []byte) bool {
+		p, _, err := etsi.Decode(b)
+		return err == nil && p.Integrity != nil && !p.Integrity.Signature
+	})
 	forged := bytes.Replace(sent[at], []byte("packet 150"), []byte("packet 666"), 1)
 	last := bytes.Replace(sent[at], []byte("\x84\x02\x00\x96"), []byte("\x84\x02\x01\x2c"), 1) // number 150 becomes 300
 	if bytes.Equal(last, sent[at]) {

@@ -241,7 +241,10 @@ func (w *world) to(t *testing.T, d warrant.Delivery, hi2, hi3, cert string) {
 func (w *world) line(t *testing.T, agency warrant.AgencyID, liid li.LIID, cin li.CIN, media bool) *deliver.Line {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		l := w.Line(warrant.TaskInfo{AgencyID: agency, Media: media}, &evidence.Progress{LIID: liid, CIN: cin, StartedAt: began})
+		l, err := w.Line(t.Context(), warrant.TaskInfo{AgencyID: agency, Media: media}, &evidence.Progress{LIID: liid, CIN: cin, StartedAt: began})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if l != nil {
 			return l
 		}
