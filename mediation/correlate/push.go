@@ -29,9 +29,6 @@ func (w *worker) settleLine(s *session, info warrant.TaskInfo) {
 func (s *session) push(st *stream, sh share, records []segment.Record) share {
 	first := st.next
 	st.next += uint32(len(records)) //nolint:gosec // bounded by the octets of a message
-	if !s.line.Takes(st.kind) {
-		return sh
-	}
 	var err error
 	sh.pushed, sh.octets, err = s.line.Push(st.kind, first, st.octets, records)
 	sh.failed = err != nil
