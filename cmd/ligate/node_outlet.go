@@ -32,9 +32,9 @@ func (n *node) buildOutlet() error {
 	if err != nil {
 		return err
 	}
-	signer, ok := integrity.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return errors.New("the key that signs integrity checks is no ECDSA key")
+	signer, err := ecdsaKey(integrity)
+	if err != nil {
+		return err
 	}
 	dropKey, err := n.cfg.secrets().dropKey()
 	if err != nil {
@@ -60,6 +60,14 @@ func (n *node) buildOutlet() error {
 func (n *node) recipients(ctx context.Context, id warrant.AgencyID) ([]string, error) {
 	agency, err := n.db.warrants.Agency(ctx, id)
 	return agency.Recipients, err
+}
+
+func ecdsaKey(c tls.Certificate) (*ecdsa.PrivateKey, error) {
+	key, ok := c.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("the key that signs integrity checks is no ECDSA key")
+	}
+	return key, nil
 }
 
 // lemfTLS allows TLS 1.2: older LEMFs have no other (TS 102 232-1 clause 6.3.1).

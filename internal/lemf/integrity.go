@@ -41,7 +41,7 @@ func (s *session) check(p *etsi.PDU, signer *ecdsa.PublicKey, shown func([]byte)
 		digest.Write(raw)
 	}
 	right := string(digest.Sum(nil)) == string(p.Integrity.Value)
-	s.hashes[p.Seq] = hashPDU{append([]byte(nil), p.Raw...), right, len(p.Integrity.Included)}
+	s.hashes[p.Seq] = hashPDU{raw: append([]byte(nil), p.Raw...)}
 	if !right {
 		return fmt.Sprintf("integrity check %d is wrong: a PDU was changed, removed, added or reordered", p.Seq), nil
 	}
@@ -58,18 +58,26 @@ func (s *session) signature(p *etsi.PDU, signer *ecdsa.PublicKey) (fault string)
 	if signer == nil {
 		return ""
 	}
-	digest := h.New()
+	digest, again := h.New(), true
 	for _, number := range p.Integrity.Included {
 		hash, known := s.hashes[number]
 		if !known {
 			return fmt.Sprintf("signature %d covers integrity check %d, which did not come", p.Seq, number)
 		}
 		digest.Write(hash.raw)
+		again = again && hash.signed
 	}
 	if !ecdsa.VerifyASN1(signer, digest.Sum(nil), p.Integrity.Value) {
 		return fmt.Sprintf("signature %d is wrong", p.Seq)
 	}
-	s.counts.Signed += uint64(len(p.Integrity.Included))
+	for _, number := range p.Integrity.Included {
+		hash := s.hashes[number]
+		hash.signed = true
+		s.hashes[number] = hash
+	}
+	if !again {
+		s.counts.Signed += uint64(len(p.Integrity.Included))
+	}
 	return ""
 }
 

@@ -41,20 +41,22 @@ type session struct {
 	key    Key
 	counts Counts
 	file   *os.File
-	checks *os.File // integrity checks
-	size   int64
+	checks *os.File           // integrity checks
+	size   int64              // with what is pending
+	pend   []byte             // written at the latest when it is synced
 	places []place            // by number
 	hashes map[uint32]hashPDU // integrity checks, by number, until signed
 }
 
 type hashPDU struct {
-	raw   []byte
-	right bool
-	n     int
+	raw    []byte
+	signed bool
 }
 
 // maxJump is how far a number may be ahead: more is another counter.
 const maxJump = 1 << 24
+
+const flushBytes = 64 << 10
 
 var errFile = errors.New("lemf: a file of an earlier run is no sequence of PS-PDUs")
 
@@ -146,18 +148,34 @@ func (s *session) put(seq uint32, raw []byte) (fresh bool, fault string, err err
 		s.counts.Missing--
 		fault = fmt.Sprintf("number %d came late", seq)
 	}
-	if _, err := s.file.WriteAt(raw, s.size); err != nil {
-		return false, fault, fmt.Errorf("lemf: %w", err)
-	}
+	s.pend = append(s.pend, raw...)
 	s.index(seq, len(raw))
 	s.counts.PDUs++
-	return true, fault, nil
+	if len(s.pend) >= flushBytes {
+		err = s.flush()
+	}
+	return true, fault, err
+}
+
+// flush writes what is pending.
+func (s *session) flush() error {
+	if len(s.pend) == 0 {
+		return nil
+	}
+	if _, err := s.file.WriteAt(s.pend, s.size-int64(len(s.pend))); err != nil {
+		return fmt.Errorf("lemf: %w", err)
+	}
+	s.pend = s.pend[:0]
+	return nil
 }
 
 // again judges a PDU that is there already.
 func (s *session) again(p place, raw []byte) (fault string) {
 	s.counts.Duplicates++
 	before := make([]byte, p.size)
+	if s.flush() != nil {
+		return "a PDU could not be written"
+	}
 	if _, err := s.file.ReadAt(before, p.at); err != nil || !bytes.Equal(before, raw) {
 		return "a PDU came again with other octets"
 	}
@@ -169,6 +187,9 @@ func (s *session) read(seq uint32) ([]byte, error) {
 	if seq >= uint32(len(s.places)) || s.places[seq].size == 0 { //nolint:gosec // numbers are 32 bits
 		return nil, nil
 	}
+	if err := s.flush(); err != nil {
+		return nil, err
+	}
 	b := make([]byte, s.places[seq].size)
 	if _, err := s.file.ReadAt(b, s.places[seq].at); err != nil {
 		return nil, fmt.Errorf("lemf: %w", err)
@@ -176,4 +197,4 @@ func (s *session) read(seq uint32) ([]byte, error) {
 	return b, nil
 }
 
-func (s *session) close() error { return errors.Join(s.file.Close(), s.checks.Close()) }
+func (s *session) close() error { return errors.Join(s.flush(), s.file.Close(), s.checks.Close()) }

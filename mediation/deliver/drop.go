@@ -106,6 +106,8 @@ func (r *dropRoom) Publish(ctx context.Context, id string, data []byte) error {
 
 // dropLag shows what waits too long to become a file.
 func (m *manager) dropLag(ctx context.Context) {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	for id, c := range m.drops {
 		limit := m.cfg.Drop.Every + time.Minute
 		m.mu.Lock()

@@ -49,9 +49,10 @@ func (c *channel) name() string {
 type manager struct {
 	*Outlet
 
-	channels map[warrant.AgencyID]map[segment.Kind]*channel
-	drops    map[warrant.AgencyID]*dropChannel
-	running  sync.WaitGroup
+	refreshing sync.Mutex // one refresh at a time; guards channels and drops, and is held while spools are opened
+	channels   map[warrant.AgencyID]map[segment.Kind]*channel
+	drops      map[warrant.AgencyID]*dropChannel
+	running    sync.WaitGroup
 }
 
 // Run pushes until ctx ends, which is no error. What is not confirmed then goes when
@@ -66,9 +67,10 @@ func (o *Outlet) Run(ctx context.Context) error {
 	defer m.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	o.refresh = func() error { return m.look(ctx) }
 	known := false
 	for {
-		if err := m.refresh(ctx); err != nil {
+		if err := m.look(ctx); err != nil {
 			m.trouble(ctx, "list_deliveries", err)
 		} else if !known {
 			known = true
@@ -90,8 +92,10 @@ func (o *Outlet) trouble(ctx context.Context, step string, err error) {
 	}
 }
 
-// refresh makes the ways out those of the deliveries that count now.
-func (m *manager) refresh(ctx context.Context) error {
+// look makes the ways out those of the deliveries that count now.
+func (m *manager) look(ctx context.Context) error {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	all, err := m.cfg.Records.ActiveDeliveries(attempt)
@@ -139,7 +143,7 @@ func (m *manager) adopt(ctx context.Context, d warrant.Delivery) error {
 	out := &outbound{delivery: d}
 	if d.FileDrop {
 		var err error
-		if out.drop, err = m.openDrop(ctx, d); err != nil {
+		if out.drop, err = m.openDrop(ctx, d); err != nil && !errors.Is(err, errNoDrop) {
 			return err
 		}
 	}
@@ -225,6 +229,8 @@ func (m *manager) lemfTLS(d warrant.Delivery) *tls.Config { return m.cfg.TLS(d.C
 
 // lag shows what waits too long, here and to the LEMF.
 func (m *manager) lag(ctx context.Context) {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	for id, channels := range m.channels {
 		m.mu.Lock()
 		out := m.agencies[id]

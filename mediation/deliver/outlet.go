@@ -69,6 +69,8 @@ type Outlet struct {
 	metrics *metrics
 	ready   chan struct{}
 
+	refresh func() error // looks which deliveries count now; set before ready is closed
+
 	mu       sync.Mutex // guards agencies, briefly
 	agencies map[warrant.AgencyID]*outbound
 }
@@ -120,24 +122,31 @@ var errNoKey = errors.New("deliver: the delivery wants an encryption container, 
 func (o *Outlet) Ready() <-chan struct{} { return o.ready }
 
 // Line returns how the records of a session are pushed from now on; nil = not at all.
+// It waits for the database where an agency's delivery is not known, and must not be
+// called before Ready.
 // A delivery that cannot work is shown as an alarm: the sealed store goes on.
-func (o *Outlet) Line(info warrant.TaskInfo, p *evidence.Progress) *Line {
-	l, err := o.newLine(info, p)
-	if err != nil {
-		o.trouble(context.Background(), "make_line", err)
-		openAlarm(context.Background(), o.cfg.Alarms, alarmBroken, "agency "+string(info.AgencyID))
-		return nil
+// An error is trouble that passes: ask again.
+func (o *Outlet) Line(ctx context.Context, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
+	out := o.outbound(info.AgencyID)
+	if out == nil { // a delivery that was confirmed a moment ago counts
+		if err := o.refresh(); err != nil {
+			return nil, err
+		}
+		out = o.outbound(info.AgencyID)
 	}
-	return l
-}
-
-func (o *Outlet) newLine(info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
-	o.mu.Lock()
-	out := o.agencies[info.AgencyID]
-	o.mu.Unlock()
 	if out == nil {
 		return nil, nil
 	}
+	l, err := o.newLine(out, info, p)
+	if err != nil {
+		o.trouble(ctx, "make_line", err)
+		openAlarm(ctx, o.cfg.Alarms, alarmBroken, "agency "+string(info.AgencyID))
+		return nil, nil
+	}
+	return l, nil
+}
+
+func (o *Outlet) newLine(out *outbound, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
 	d := out.delivery
 	if d.HI2 == "" {
 		return &Line{agency: out, ordered: info.Media, liid: p.LIID, cin: p.CIN}, nil

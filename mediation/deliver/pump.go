@@ -114,6 +114,11 @@ func (o *Outlet) moveNotices(ctx context.Context) error {
 		return err
 	}
 	for _, n := range all {
+		if o.outbound(n.AgencyID) == nil { // perhaps its delivery was confirmed a moment ago
+			if err := o.refresh(); err != nil {
+				return err
+			}
+		}
 		if out := o.outbound(n.AgencyID); out != nil && out.delivery.HI1 {
 			if err := o.notify(out, notice{seq: uint32(n.ID), hi1: hi1Of(n)}); err != nil && !errors.Is(err, bus.ErrFull) { //nolint:gosec // numbers wrap
 				return err
