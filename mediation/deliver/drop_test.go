@@ -155,3 +155,13 @@ func TestCaptureFilesBesideTheStream(t *testing.T) {
 		}
 	}
 }
+
+// A delivery for which there is no room is an alarm; another agency's counts.
+func TestDeliveryWithoutRoomIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.to(t, warrant.Delivery{AgencyID: "big", FileDrop: true, BufferCC: 1 << 40}, "", "", "")
+	w.to(t, warrant.Delivery{AgencyID: "a", FileDrop: true}, "", "", "")
+	w.line(t, "a", "LI-1", 1, true)
+	eventually(t, "no alarm", func() bool { open, _ := w.records.alarm("handover_misconfigured agency big"); return open })
+}

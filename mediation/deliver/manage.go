@@ -23,7 +23,10 @@ const (
 	alarmBroken = "handover_misconfigured"
 )
 
-const attemptTimeout = 15 * time.Second
+const (
+	attemptTimeout = 15 * time.Second
+	alarmAfter     = 5 // looks
+)
 
 // channel is one agency's interface while some delivery of it counts.
 type channel struct {
@@ -49,9 +52,10 @@ func (c *channel) name() string {
 type manager struct {
 	*Outlet
 
-	refreshing sync.Mutex // one refresh at a time; guards channels and drops, and is held while spools are opened
+	refreshing sync.Mutex // one refresh at a time; guards channels, drops and failed, and is held while spools are opened
 	channels   map[warrant.AgencyID]map[segment.Kind]*channel
 	drops      map[warrant.AgencyID]*dropChannel
+	failed     map[warrant.AgencyID]int // looks in a row at which a delivery could not begin
 	running    sync.WaitGroup
 }
 
@@ -63,7 +67,7 @@ func (o *Outlet) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	m := &manager{Outlet: o, channels: map[warrant.AgencyID]map[segment.Kind]*channel{}, drops: map[warrant.AgencyID]*dropChannel{}}
+	m := &manager{Outlet: o, channels: map[warrant.AgencyID]map[segment.Kind]*channel{}, drops: map[warrant.AgencyID]*dropChannel{}, failed: map[warrant.AgencyID]int{}}
 	defer m.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -105,8 +109,14 @@ func (m *manager) look(ctx context.Context) error {
 	seen := map[warrant.AgencyID]bool{}
 	for _, d := range all {
 		seen[d.AgencyID] = true
-		if err := m.adopt(ctx, d); err != nil {
-			m.trouble(ctx, "open_spool", err)
+		err := m.adopt(ctx, d)
+		if err == nil {
+			delete(m.failed, d.AgencyID)
+			continue
+		}
+		m.trouble(ctx, "open_spool", err)
+		if m.failed[d.AgencyID]++; m.failed[d.AgencyID] == alarmAfter {
+			_ = openAlarm(ctx, m.cfg.Alarms, alarmBroken, "agency "+string(d.AgencyID))
 		}
 	}
 	m.mu.Lock()
