@@ -83,6 +83,7 @@ func (c checker) check(cfg *config, roles []role) {
 		c.want(validFingerprint(fp), fmt.Sprintf("li_metrics.certificates[%d]", i), "want the SHA-256 of a certificate: 64 lower-case hexadecimal digits")
 	}
 	c.want(cfg.Bus.MaxBytes >= 1<<20, "bus.max_bytes", "want at least 1048576")
+	c.want(cfg.Bus.SpoolBytes >= 1<<20, "bus.spool_bytes", "want at least 1048576")
 	if slices.Contains(roles, roleGateway) {
 		c.checkGateway(cfg)
 	}
@@ -91,6 +92,8 @@ func (c checker) check(cfg *config, roles []role) {
 		every := time.Duration(cfg.Mediation.SegmentEvery)
 		c.want(!strings.Contains(cfg.Mediation.Store, "://"), "mediation.store", "want a folder: buckets are not served by this version")
 		c.want(every >= 100*time.Millisecond && every <= time.Minute, "mediation.segment_every", "want 100ms to 1m")
+		keep := time.Duration(cfg.Mediation.DropKeep)
+		c.want(keep == 0 || keep >= time.Hour, "mediation.drop_keep", "want 0s (files stay) or at least 1h")
 	}
 	if slices.Contains(roles, roleAdmin) {
 		c.checkAdmin(cfg)

@@ -44,6 +44,9 @@ func TestConfigFaults(t *testing.T) {
 		"trunk with numbers": {change("addr: 127.0.0.3:5060", "addr: 127.0.0.3:5060\n      numbers: [\"+49\"]"), "numbers: [\"+49\"]", "only a core owns numbers"},
 		"list expected":      {change(`numbers: ["+4930555"]`, "numbers: 12"), "numbers: 12", "want a list"},
 		"tab":                {change("  country: DE", "\tcountry: DE"), "\tcountry", "not YAML"},
+		"key without file":   {change("delivery_keys: {}", "delivery_keys: {police: [a]}"), "delivery_keys: {police", "mediation.delivery_keys.police: want a single value"},
+		"keys in a list":     {change("delivery_keys: {}", "delivery_keys: [a]"), "delivery_keys: [a]", "mediation.delivery_keys: want a mapping"},
+		"hasty removal":      {change("drop_keep: 0s", "drop_keep: 1m"), "drop_keep", "mediation.drop_keep: want 0s"},
 		"twice":              {change("  country: DE", "  country: DE\n  country: NL"), "country: NL", "operator.country"},
 	}
 	for name, tt := range tests {
@@ -62,6 +65,10 @@ func TestConfigFaults(t *testing.T) {
 				t.Errorf("line %d, want %d (%v)", got, want, err)
 			}
 		})
+	}
+	keys := change("delivery_keys: {}", "delivery_keys: {police: /etc/a.key, customs: /etc/b.key}")
+	if cfg, err := parseConfig("f.yaml", []byte(keys), allRoles()); err != nil || len(cfg.Mediation.Keys) != 2 || cfg.Mediation.Keys["customs"] != "/etc/b.key" {
+		t.Errorf("keys of encryption containers: %v", err)
 	}
 	text := strings.Replace(change("country: DE", "country: d"), "level: info", "level: loud", 1)
 	if _, err := parseConfig("f.yaml", []byte(text), allRoles()); strings.Count(err.Error(), "\n") != 1 {

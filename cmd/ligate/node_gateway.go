@@ -31,7 +31,7 @@ func (n *node) buildBus() error {
 	}
 	cfg := bus.Config{
 		Dir: filepath.Join(n.cfg.DataDir, "bus"), Key: key, Log: logging.Foreign(n.log, "nats"),
-		MaxBytes: n.cfg.Bus.MaxBytes, SyncAlways: n.cfg.Bus.SyncAlways, Listen: n.cfg.Bus.Listen,
+		MaxBytes: n.cfg.Bus.MaxBytes, SpoolBytes: n.cfg.Bus.SpoolBytes, SyncAlways: n.cfg.Bus.SyncAlways, Listen: n.cfg.Bus.Listen,
 	}
 	if !n.has(roleGateway) {
 		cfg.Listen = "" // it holds what waits for LEMFs only

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/mediation/deliver"
@@ -32,16 +36,30 @@ func (n *node) buildOutlet() error {
 	if err != nil {
 		return err
 	}
+	dropKey, err := n.cfg.secrets().dropKey()
+	if err != nil {
+		return err
+	}
 	n.outlet, err = deliver.New(deliver.Config{
 		Bus: n.bus, Records: n.db.warrants, Outbox: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
 		TLS: func(lemf string) *tls.Config { return lemfTLS(own, lemf) }, Signer: signer,
 		Operator: n.cfg.Operator.ID, Element: n.cfg.Operator.Element, Key: n.cfg.Mediation.deliveryKey,
+		Drop: deliver.Drop{
+			Dir: cmp.Or(n.cfg.Mediation.DropDir, filepath.Join(n.cfg.DataDir, "drop")), Key: dropKey, Recipients: n.recipients,
+			Keep: time.Duration(n.cfg.Mediation.DropKeep), Version: version,
+		},
 	})
 	if err != nil {
 		return err
 	}
 	n.add(part{name: "handover", run: n.outlet.Run})
 	return nil
+}
+
+// recipients are the keys to which an agency's capture files are sealed.
+func (n *node) recipients(ctx context.Context, id warrant.AgencyID) ([]string, error) {
+	agency, err := n.db.warrants.Agency(ctx, id)
+	return agency.Recipients, err
 }
 
 func ecdsaKey(c tls.Certificate) (*ecdsa.PrivateKey, error) {

@@ -31,9 +31,6 @@ func (w *worker) settleLine(ctx context.Context, s *session, info warrant.TaskIn
 func (s *session) push(st *stream, sh share, records []segment.Record) share {
 	first := st.next
 	st.next += uint32(len(records)) //nolint:gosec // bounded by the octets of a message
-	if !s.line.Takes(st.kind) {
-		return sh
-	}
 	var err error
 	sh.pushed, sh.octets, err = s.line.Push(st.kind, first, st.octets, records)
 	sh.failed = err != nil

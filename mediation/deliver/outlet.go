@@ -38,6 +38,7 @@ type Config struct {
 	Key      func(warrant.AgencyID) ([]byte, error)
 	Hold     func(ctx context.Context, name string, run func(context.Context) error) error // one process at a time; nil = there is one only
 
+	Drop    Drop // where capture files go
 	Timing  Timing
 	Refresh time.Duration    // how soon a new delivery counts; default 1s
 	Now     func() time.Time // default time.Now
@@ -77,8 +78,10 @@ type Outlet struct {
 // outbound is one agency's way out. It stays while its deliveries change.
 type outbound struct {
 	delivery warrant.Delivery // of the lines made from it
-	iri, cc  *queue
-	gone     atomic.Bool // the agency takes nothing any more
+	iri, cc  *queue           // nil = nothing is pushed
+	drop     *queue           // nil = no capture files
+	gone     atomic.Bool      // nothing is pushed any more
+	dropGone atomic.Bool      // no capture files any more
 }
 
 func (o *outbound) queue(kind segment.Kind) *queue {
@@ -105,7 +108,7 @@ func New(cfg Config) (*Outlet, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.Timing = cfg.Timing.withDefaults()
+	cfg.Timing, cfg.Drop = cfg.Timing.withDefaults(), cfg.Drop.withDefaults()
 	m, err := newMetrics(cfg.LIReg)
 	if err != nil {
 		return nil, err
@@ -131,7 +134,7 @@ func (o *Outlet) Line(ctx context.Context, info warrant.TaskInfo, p *evidence.Pr
 		}
 		out = o.outbound(info.AgencyID)
 	}
-	if out == nil || out.delivery.HI2 == "" {
+	if out == nil {
 		return nil, nil
 	}
 	l, err := o.newLine(out, info, p)
@@ -145,6 +148,9 @@ func (o *Outlet) Line(ctx context.Context, info warrant.TaskInfo, p *evidence.Pr
 
 func (o *Outlet) newLine(out *outbound, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
 	d := out.delivery
+	if d.HI2 == "" {
+		return &Line{agency: out, ordered: info.Media, liid: p.LIID, cin: p.CIN}, nil
+	}
 	times := etsi.TimeMicro
 	if d.Times == warrant.TimesGeneralized {
 		times = etsi.TimeGeneralized
@@ -157,7 +163,7 @@ func (o *Outlet) newLine(out *outbound, info warrant.TaskInfo, p *evidence.Progr
 		return nil, fmt.Errorf("deliver: %w", err)
 	}
 	l := &Line{
-		agency: out, signer: o.cfg.Signer, enc: enc, started: p.StartedAt, ordered: info.Media, media: info.Media && d.HI3 != "", frame: d.Frame, hash: hashOf(d.Hash),
+		agency: out, liid: p.LIID, cin: p.CIN, signer: o.cfg.Signer, enc: enc, started: p.StartedAt, ordered: info.Media, media: info.Media && d.HI3 != "", frame: d.Frame, hash: hashOf(d.Hash),
 		iri: sessionName(p.LIID, p.CIN, segment.KindIRI), cc: sessionName(p.LIID, p.CIN, segment.KindCC),
 	}
 	if err := o.encrypt(l, d); err != nil {
