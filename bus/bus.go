@@ -45,6 +45,7 @@ const (
 type Bus struct {
 	cfg    Config
 	server *server.Server
+	names  namer
 	ready  chan struct{}
 	link   link // set before ready is closed
 }
@@ -59,7 +60,7 @@ func New(cfg Config) (*Bus, error) {
 	}
 	opts := &server.Options{
 		ServerName: "ligate", DontListen: true, NoSigs: true, MaxPayload: maxPayload,
-		JetStream: true, StoreDir: cfg.Dir, JetStreamKey: hex.EncodeToString(cfg.Key), JetStreamCipher: server.ChaCha,
+		JetStream: true, StoreDir: cfg.Dir, JetStreamKey: hex.EncodeToString(cfg.Key), JetStreamCipher: server.AES,
 		JetStreamMaxStore: cfg.MaxBytes + 64<<20, JetStreamMaxMemory: 64 << 20,
 		SyncInterval: syncInterval, SyncAlways: cfg.SyncAlways, DisableJetStreamBanner: true,
 	}
@@ -71,7 +72,7 @@ func New(cfg Config) (*Bus, error) {
 		return nil, fmt.Errorf("bus: make server: %w", err)
 	}
 	srv.SetLoggerV2(logger{cfg.Log}, false, false, false)
-	return &Bus{cfg: cfg, server: srv, ready: make(chan struct{}), link: link{log: cfg.Log}}, nil
+	return &Bus{cfg: cfg, server: srv, names: newNamer(), ready: make(chan struct{}), link: link{log: cfg.Log}}, nil
 }
 
 // listen opens the server to a mediation elsewhere, behind mutual TLS.

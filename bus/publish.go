@@ -2,11 +2,12 @@ package bus
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,7 +18,6 @@ import (
 
 const (
 	publishTimeout = 5 * time.Second
-	idBytes        = 16
 	codeFull       = 10077 // JetStream: maximum bytes exceeded
 )
 
@@ -51,7 +51,7 @@ func (b *Bus) PublishAll(ctx context.Context, kind x2x3.Type, batch *Batch) erro
 		}
 		// The client has copied the octets when this returns, and does not retry.
 		msg := &nats.Msg{Subject: subject(kind, p), Data: pdus}
-		future, err := b.link.js.PublishMsgAsync(msg, jetstream.WithMsgID(b.id(pdus)), jetstream.WithRetryAttempts(0))
+		future, err := b.link.js.PublishMsgAsync(msg, jetstream.WithMsgID(b.names.name(pdus)), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			failed = publishError(err)
 			continue
@@ -104,11 +104,24 @@ func publishError(err error) error {
 	return fmt.Errorf("bus: publish: %w", err)
 }
 
-// id names a message by its octets. PDUs carry XID, sequence number and time, so
-// equal octets are one message. The key keeps the name from telling about content.
-func (b *Bus) id(pdus []byte) string {
-	mac := hmac.New(sha256.New, b.cfg.Key)
-	mac.Write([]byte("ligate-bus-id/1\n"))
-	mac.Write(pdus)
-	return hex.EncodeToString(mac.Sum(nil)[:idBytes])
+// namer names messages by their octets, for this process only: who publishes again is
+// the process that did not see the answer. PDUs carry XID, sequence number and time,
+// so equal octets are one message. The seeds keep the name from telling about content.
+type namer struct {
+	process string
+	seeds   [2]maphash.Seed
+}
+
+func newNamer() namer {
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // never fails
+	return namer{process: hex.EncodeToString(random), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+}
+
+func (n *namer) name(pdus []byte) string {
+	id := append(make([]byte, 0, 64), n.process...)
+	for _, seed := range n.seeds {
+		id = strconv.AppendUint(append(id, '.'), maphash.Bytes(seed, pdus), 36)
+	}
+	return string(id)
 }
