@@ -18,16 +18,16 @@ import (
 
 const (
 	publishTimeout = 5 * time.Second
-	codeFull       = 10077 // JetStream: maximum bytes exceeded
+	codeFull       = 10077 // JetStream: the store does not take it, for MaxBytes or the disk
+	codeResources  = 10023 // JetStream: insufficient resources
+	codeStorage    = 10047 // JetStream: insufficient storage resources
 )
 
 // Publish stores encoded PDUs of one kind and one partition, that of the PDUs' calls.
-// nil means stored. It tries once; a caller that tries the same octets again within
-// two minutes stores them once, also when the first attempt succeeded unseen.
+// nil means stored. With a server of our own it tries once; with a cluster it tries
+// until a new leader must have been elected. A caller that tries the same octets again
+// within two minutes stores them once, also when an attempt succeeded unseen.
 func (b *Bus) Publish(ctx context.Context, kind x2x3.Type, partition int, pdus []byte) error {
-	if err := b.open(kind); err != nil {
-		return err
-	}
 	if partition < 0 || partition >= Partitions {
 		return ErrPartition
 	}
@@ -40,17 +40,37 @@ func (b *Bus) Publish(ctx context.Context, kind x2x3.Type, partition int, pdus [
 // stored; nil means all are. After an error the caller tries again with what is left,
 // before it publishes anything newer.
 func (b *Bus) PublishAll(ctx context.Context, kind x2x3.Type, batch *Batch) error {
-	if err := b.open(kind); err != nil {
-		return err
+	if kind != x2x3.X2 && kind != x2x3.X3 {
+		return ErrKind
 	}
+	select {
+	case <-b.ready:
+	default:
+		return ErrStopped
+	}
+	if b.sealer == nil {
+		return b.attempt(ctx, kind, batch)
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaderTime)
+	defer cancel()
+	for wait := minRetry; ; wait = min(2*wait, time.Second) {
+		err := b.attempt(ctx, kind, batch)
+		if err == nil || errors.Is(err, ErrFull) || !pause(ctx, wait) {
+			return err
+		}
+	}
+}
+
+// attempt sends a batch and waits for the answers.
+func (b *Bus) attempt(ctx context.Context, kind x2x3.Type, batch *Batch) (failed error) {
 	var sent [Partitions]jetstream.PubAckFuture
-	var failed error
 	for p, pdus := range batch {
 		if len(pdus) == 0 {
 			continue
 		}
+		msg := &nats.Msg{Subject: subject(kind, p)}
+		msg.Data = b.seal(place(msg.Subject, ""), pdus)
 		// The client has copied the octets when this returns, and does not retry.
-		msg := &nats.Msg{Subject: subject(kind, p), Data: pdus}
 		future, err := b.link.js.PublishMsgAsync(msg, jetstream.WithMsgID(b.names.name(pdus)), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			failed = publishError(err)
@@ -71,20 +91,7 @@ func (b *Bus) PublishAll(ctx context.Context, kind x2x3.Type, batch *Batch) erro
 	return failed
 }
 
-// open says why nothing of a kind can be published now.
-func (b *Bus) open(kind x2x3.Type) error {
-	if kind != x2x3.X2 && kind != x2x3.X3 {
-		return ErrKind
-	}
-	select {
-	case <-b.ready:
-		return nil
-	default:
-		return ErrStopped
-	}
-}
-
-// stored waits for the answer; the client gives one within publishTimeout.
+// stored waits for the answer; the client gives one within its ackTimeout.
 func stored(ctx context.Context, future jetstream.PubAckFuture) error {
 	select {
 	case <-future.Ok():
@@ -98,7 +105,7 @@ func stored(ctx context.Context, future jetstream.PubAckFuture) error {
 
 func publishError(err error) error {
 	var api *jetstream.APIError
-	if errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == codeFull) {
+	if errors.As(err, &api) && (api.ErrorCode == codeFull || api.ErrorCode == codeResources || api.ErrorCode == codeStorage) {
 		return ErrFull
 	}
 	return fmt.Errorf("bus: publish: %w", err)
