@@ -21,7 +21,7 @@ const (
 	prefetch      = 32              // messages of a partition on their way to us
 	heartbeat     = 2 * time.Second // two that do not come begin a new round
 	pullTime      = 5 * time.Second // what a reader that is gone asked for is void after so long
-	replaceTime   = 3 * time.Second // to reset or make a consumer
+	resetTime     = 3 * time.Second // a server that does not answer by then is not there
 	minRetry      = 100 * time.Millisecond
 	maxRetry      = 2 * time.Second
 	logEvery      = 10 * time.Second
@@ -189,7 +189,11 @@ func (l *link) read(raw jetstream.Msg, m *Message) ([]byte, error) {
 // freshConsumer returns the partition's consumer as if it were new, so that what was
 // in anybody's hand is handed out again, in order, at once.
 func (l *link) freshConsumer(ctx context.Context, partition int) (jetstream.Consumer, string, error) {
-	start, cancel := context.WithTimeout(ctx, replaceTime)
+	limit := resetTime
+	if !canReset(l.conn.ConnectedServerVersion()) {
+		limit = startTimeout // to make one takes an election, perhaps with a dead candidate
+	}
+	start, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	stream, err := l.js.Stream(start, streamName)
 	if err != nil {
