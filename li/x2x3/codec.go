@@ -2,9 +2,7 @@ package x2x3
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
-	"time"
 
 	"github.com/ligate/ligate/li"
 )
@@ -12,37 +10,14 @@ import (
 // Limits of what is written and read.
 const (
 	headerBytes     = 40
-	maxHeaderBytes  = 4096
+	maxHeaderBytes  = 1 << 16
 	maxPayloadBytes = 1 << 17 // a SIP message over TCP; media stays below 1.7 kB
-	maxNFIDBytes    = 128
+	maxNameBytes    = 256     // of DID, NFID, IPID
+	maxRepeated     = 64      // attributes of one type
 	version         = 0x0005
-)
 
-// Attribute types of clause 5.3.
-const (
-	attrProprietary = 4
-	attrNFID        = 6
-	attrSequence    = 8
-	attrTime        = 9
-	attrSrcIPv4     = 10
-	attrDstIPv4     = 11
-	attrSrcIPv6     = 12
-	attrDstIPv6     = 13
-	attrSrcPort     = 14
-	attrDstPort     = 15
-)
-
-// decrypted is the value of attribute 4 in X3.
-const decrypted = 1
-
-// Errors of the codec.
-var (
-	ErrShort   = errors.New("x2x3: more octets are needed")
-	ErrVersion = errors.New("x2x3: major version is not 0")
-	ErrType    = errors.New("x2x3: unknown PDU type")
-	ErrLength  = errors.New("x2x3: a length is out of bounds")
-	ErrAttr    = errors.New("x2x3: an attribute has the wrong size")
-	ErrTime    = errors.New("x2x3: time is outside 1970 to 2106")
+	// MaxPDUBytes bounds one encoded PDU.
+	MaxPDUBytes = maxHeaderBytes + maxPayloadBytes
 )
 
 // AppendPDU appends the encoded PDU to dst.
@@ -53,10 +28,10 @@ var (
 //	|        |      | length   | length    |        |          |     | id         | type,len,v |         |
 //	+--------+------+----------+-----------+--------+----------+-----+------------+------------+---------+
 func AppendPDU(dst []byte, p *PDU) ([]byte, error) {
-	if p.Type < X2 || p.Type > KeepaliveAck {
-		return dst, ErrType
+	if err := p.Validate(); err != nil {
+		return dst, err
 	}
-	if len(p.Payload) > maxPayloadBytes || len(p.NFID) > maxNFIDBytes || len(p.Event) > maxNFIDBytes {
+	if len(p.Payload) > maxPayloadBytes {
 		return dst, ErrLength
 	}
 	start := len(dst)
@@ -69,176 +44,116 @@ func AppendPDU(dst []byte, p *PDU) ([]byte, error) {
 	dst = append(dst, p.XID[:]...)
 	dst = binary.BigEndian.AppendUint64(dst, p.Correlation)
 	dst, err := appendAttributes(dst, p)
+	header := len(dst) - start
+	if err == nil && header > maxHeaderBytes {
+		err = ErrLength
+	}
 	if err != nil {
 		return dst[:start], err
 	}
-	binary.BigEndian.PutUint32(dst[start+4:], uint32(len(dst)-start))
+	binary.BigEndian.PutUint32(dst[start+4:], uint32(header))
 	return append(dst, p.Payload...), nil
 }
 
-func appendAttributes(dst []byte, p *PDU) ([]byte, error) {
-	if len(p.Event) > 0 {
-		dst = append(attr(dst, attrProprietary, len(p.Event)), p.Event...)
-	}
-	if p.Decrypted && p.Type == X3 {
-		dst = append(attr(dst, attrProprietary, 1), decrypted)
-	}
-	if p.NFID != "" {
-		dst = append(attr(dst, attrNFID, len(p.NFID)), p.NFID...)
-	}
-	if p.HasSequence {
-		dst = binary.BigEndian.AppendUint32(attr(dst, attrSequence, 4), p.Sequence)
-	}
-	if !p.Time.IsZero() {
-		sec := p.Time.Unix()
-		if sec < 0 || sec > 1<<32-1 {
-			return dst, ErrTime
+// Validate reports whether the PDU is one that the specification knows: its type, a
+// format of that type, a direction; of a keep-alive, that it holds its number only.
+func (p *PDU) Validate() error {
+	switch p.Type {
+	case X2, X3:
+		if !p.Type.Carries(p.Format) {
+			return ErrFormat
 		}
-		dst = binary.BigEndian.AppendUint32(attr(dst, attrTime, 8), uint32(sec))
-		dst = binary.BigEndian.AppendUint32(dst, uint32(p.Time.Nanosecond()))
+		if p.Direction < DirectionUnknown || p.Direction > NotApplicable {
+			return ErrDirection
+		}
+		return nil
+	case Keepalive, KeepaliveAck:
+		return p.validateKeepalive()
 	}
-	dst = appendAddr(dst, p.Src, attrSrcIPv4, attrSrcIPv6)
-	dst = appendAddr(dst, p.Dst, attrDstIPv4, attrDstIPv6)
-	if p.Src.IsValid() {
-		dst = binary.BigEndian.AppendUint16(attr(dst, attrSrcPort, 2), p.Src.Port())
-	}
-	if p.Dst.IsValid() {
-		dst = binary.BigEndian.AppendUint16(attr(dst, attrDstPort, 2), p.Dst.Port())
-	}
-	return dst, nil
+	return ErrType
 }
 
-func attr(dst []byte, kind, size int) []byte {
-	dst = binary.BigEndian.AppendUint16(dst, uint16(kind))
-	return binary.BigEndian.AppendUint16(dst, uint16(size))
+func (p *PDU) validateKeepalive() error {
+	bare := p.Format == FormatKeepalive && p.Direction == DirectionKeepalive && p.XID == li.XID{} && p.Correlation == 0 &&
+		p.Time.IsZero() && p.NFID == "" && p.Src == netip.AddrPort{} && p.Dst == netip.AddrPort{} && len(p.Event) == 0 && !p.Decrypted &&
+		p.Extra == nil && len(p.Payload) == 0
+	if !bare || !p.HasSequence {
+		return ErrKeepalive
+	}
+	return nil
 }
 
-func appendAddr(dst []byte, a netip.AddrPort, v4, v6 int) []byte {
-	switch addr := a.Addr().Unmap(); {
-	case !addr.IsValid():
-		return dst
-	case addr.Is4():
-		b := addr.As4()
-		return append(attr(dst, v4, 4), b[:]...)
-	default:
-		b := addr.As16()
-		return append(attr(dst, v6, 16), b[:]...)
+// AppendKeepalive appends the keep-alive of that number (clause 6.2.4), 48 octets.
+func AppendKeepalive(dst []byte, seq uint32) []byte { return appendBare(dst, Keepalive, seq) }
+
+// AppendKeepaliveAck appends the answer to the keep-alive of that number.
+func AppendKeepaliveAck(dst []byte, seq uint32) []byte { return appendBare(dst, KeepaliveAck, seq) }
+
+func appendBare(dst []byte, t Type, seq uint32) []byte {
+	dst, err := AppendPDU(dst, &PDU{Type: t, Sequence: seq, HasSequence: true})
+	if err != nil {
+		panic("x2x3: a keep-alive cannot be encoded")
 	}
+	return dst
 }
 
-// DecodePDU reads the first PDU of b and returns how many octets it took. Payload
-// and Event alias b. ErrShort means that b holds the beginning of a PDU.
-func DecodePDU(b []byte) (p PDU, n int, err error) {
-	if len(b) < headerBytes {
-		return PDU{}, 0, ErrShort
+// DecodePDU reads the first PDU of b and returns how many octets it took. Payload,
+// Event and the octets of Extra alias b. ErrShort means that b holds the beginning of
+// a PDU. What it returns need not be valid: a format or direction that is not known
+// here does not keep the next PDU from being read.
+func DecodePDU(b []byte) (p PDU, n int, err error) { return new(Decoder).Decode(b) }
+
+// Decoder decodes PDUs one after the other. It remembers the network element, which
+// rarely changes, so that decoding our own PDUs does not allocate. The zero value is
+// ready.
+type Decoder struct{ nfid string }
+
+// Decode is DecodePDU.
+func (d *Decoder) Decode(b []byte) (p PDU, n int, err error) {
+	if n, err = frame(b); err != nil {
+		return PDU{}, 0, err
 	}
-	if b[0] != 0 {
-		return PDU{}, 0, ErrVersion
-	}
-	p.Type = Type(binary.BigEndian.Uint16(b[2:]))
-	if p.Type < X2 || p.Type > KeepaliveAck {
-		return PDU{}, 0, ErrType
-	}
-	header, payload := binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
-	if header < headerBytes || header > maxHeaderBytes || payload > maxPayloadBytes {
-		return PDU{}, 0, ErrLength
-	}
-	n = int(header + payload)
 	if len(b) < n {
 		return PDU{}, 0, ErrShort
 	}
+	header := binary.BigEndian.Uint32(b[4:])
+	p.Type = Type(binary.BigEndian.Uint16(b[2:]))
 	p.Format = Format(binary.BigEndian.Uint16(b[12:]))
 	p.Direction = Direction(binary.BigEndian.Uint16(b[14:]))
 	p.XID = li.XID(b[16:32])
 	p.Correlation = binary.BigEndian.Uint64(b[32:])
-	if err := decodeAttributes(&p, b[headerBytes:header]); err != nil {
+	if err := d.attributes(&p, b[headerBytes:header]); err != nil {
 		return PDU{}, 0, err
 	}
 	p.Payload = b[header:n:n]
 	return p, n, nil
 }
 
-// decodeAttributes skips unknown types and takes the first of a repeated one
-// (clause 5.3.1).
-func decodeAttributes(p *PDU, b []byte) error {
-	var seen uint32
-	var src, dst netip.Addr
-	var srcPort, dstPort uint16
-	for len(b) > 0 {
-		if len(b) < 4 {
-			return ErrAttr
-		}
-		kind, size := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
-		if len(b) < 4+size {
-			return ErrAttr
-		}
-		v := b[4 : 4+size : 4+size]
-		b = b[4+size:]
-		if kind >= 32 || seen&(1<<kind) != 0 {
-			continue
-		}
-		seen |= 1 << kind
-		switch kind {
-		case attrProprietary:
-			switch {
-			case p.Type == X3:
-				p.Decrypted = size == 1 && v[0] == decrypted
-			case size > 0:
-				p.Event = v[:size:size]
-			}
-		case attrNFID:
-			p.NFID = string(v)
-		case attrSequence, attrTime:
-			if err := decodeNumbers(p, kind, v); err != nil {
-				return err
-			}
-		case attrSrcIPv4, attrSrcIPv6, attrDstIPv4, attrDstIPv6:
-			addr, ok := netip.AddrFromSlice(v)
-			if !ok || addr.Is4() != (kind <= attrDstIPv4) {
-				return ErrAttr
-			}
-			at := &dst
-			if kind == attrSrcIPv4 || kind == attrSrcIPv6 {
-				at = &src
-			}
-			if !at.IsValid() {
-				*at = addr
-			}
-		case attrSrcPort, attrDstPort:
-			if size != 2 {
-				return ErrAttr
-			}
-			if kind == attrSrcPort {
-				srcPort = binary.BigEndian.Uint16(v)
-			} else {
-				dstPort = binary.BigEndian.Uint16(v)
-			}
-		}
+// frame returns how long the first PDU of b is. It looks at no octet twice and finds
+// a fault at the first octet that shows it.
+func frame(b []byte) (n int, err error) {
+	if len(b) > 0 && b[0] != 0 {
+		return 0, ErrVersion
 	}
-	p.Src, p.Dst = addrPort(src, srcPort), addrPort(dst, dstPort)
-	return nil
-}
-
-func decodeNumbers(p *PDU, kind uint16, v []byte) error {
-	switch {
-	case kind == attrSequence && len(v) == 4:
-		p.Sequence, p.HasSequence = binary.BigEndian.Uint32(v), true
-	case kind == attrTime && len(v) == 8:
-		nanos := binary.BigEndian.Uint32(v[4:])
-		if nanos >= uint32(time.Second) {
-			return ErrAttr
-		}
-		p.Time = time.Unix(int64(binary.BigEndian.Uint32(v)), int64(nanos)).UTC()
-	default:
-		return ErrAttr
+	if len(b) < 4 {
+		return 0, ErrShort
 	}
-	return nil
-}
-
-// addrPort is zero for an address that was not there.
-func addrPort(a netip.Addr, port uint16) netip.AddrPort {
-	if !a.IsValid() {
-		return netip.AddrPort{}
+	if t := Type(binary.BigEndian.Uint16(b[2:])); t < X2 || t > KeepaliveAck {
+		return 0, ErrType
 	}
-	return netip.AddrPortFrom(a.Unmap(), port)
+	if len(b) < 8 {
+		return 0, ErrShort
+	}
+	header := binary.BigEndian.Uint32(b[4:])
+	if header < headerBytes || header > maxHeaderBytes {
+		return 0, ErrLength
+	}
+	if len(b) < 12 {
+		return 0, ErrShort
+	}
+	payload := binary.BigEndian.Uint32(b[8:])
+	if payload > maxPayloadBytes {
+		return 0, ErrLength
+	}
+	return int(header + payload), nil
 }

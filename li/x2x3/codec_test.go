@@ -128,7 +128,7 @@ func TestDecodeAttributes(t *testing.T) {
 	}{
 		"any minor version": {in: raw(6)},
 		"unknown is skipped": {
-			in:   raw(5, attribute(5, 1, 2), attribute(999, 1), attribute(8, 0, 0, 0, 9)),
+			in:   raw(5, attribute(0, 1, 2), attribute(23, 1, 2), attribute(999, 1), attribute(8, 0, 0, 0, 9)),
 			want: x2x3.PDU{Sequence: 9, HasSequence: true},
 		},
 		"the first of two counts": {
@@ -178,8 +178,17 @@ func TestAppendRefuses(t *testing.T) {
 	}{
 		"no type":        {func(p *x2x3.PDU) { p.Type = 0 }, x2x3.ErrType},
 		"long payload":   {func(p *x2x3.PDU) { p.Payload = make([]byte, 1<<17+1) }, x2x3.ErrLength},
-		"long name":      {func(p *x2x3.PDU) { p.NFID = strings.Repeat("g", 129) }, x2x3.ErrLength},
-		"long event":     {func(p *x2x3.PDU) { p.Event = make([]byte, 129) }, x2x3.ErrLength},
+		"long name":      {func(p *x2x3.PDU) { p.NFID = strings.Repeat("g", 257) }, x2x3.ErrLength},
+		"long event":     {func(p *x2x3.PDU) { p.Event = make([]byte, 1<<16) }, x2x3.ErrLength},
+		"long header":    {func(p *x2x3.PDU) { p.Extra = &x2x3.Extra{SDP: make([]byte, 1<<15), TS33128: make([]byte, 1<<15)} }, x2x3.ErrLength},
+		"long domain":    {func(p *x2x3.PDU) { p.Extra = &x2x3.Extra{DID: strings.Repeat("d", 257)} }, x2x3.ErrLength},
+		"many targets":   {func(p *x2x3.PDU) { p.Extra = &x2x3.Extra{Other: make([]string, 65)} }, x2x3.ErrLength},
+		"RTP in X2":      {func(p *x2x3.PDU) { p.Format = x2x3.FormatRTP }, x2x3.ErrFormat},
+		"no format":      {func(p *x2x3.PDU) { p.Format = x2x3.FormatKeepalive }, x2x3.ErrFormat},
+		"format 18":      {func(p *x2x3.PDU) { p.Format = 18 }, x2x3.ErrFormat},
+		"no direction":   {func(p *x2x3.PDU) { p.Direction = 0 }, x2x3.ErrDirection},
+		"direction 6":    {func(p *x2x3.PDU) { p.Direction = 6 }, x2x3.ErrDirection},
+		"full keepalive": {func(p *x2x3.PDU) { p.Type = x2x3.Keepalive }, x2x3.ErrKeepalive},
 		"time in 1969":   {func(p *x2x3.PDU) { p.Time = time.Unix(-1, 0) }, x2x3.ErrTime},
 		"time past 2106": {func(p *x2x3.PDU) { p.Time = time.Unix(1<<32, 0) }, x2x3.ErrTime},
 	} {
@@ -198,6 +207,35 @@ func TestKeepalive(t *testing.T) {
 	want := "00050003" + "00000030" + strings.Repeat("00", 32) + "00080004" + "00000003" // clause 6.2.4
 	if h := hex.EncodeToString(got); err != nil || h != want {
 		t.Errorf("got  %s, %v\nwant %s", h, err, want)
+	}
+	if h := hex.EncodeToString(x2x3.AppendKeepalive(nil, 3)); h != want {
+		t.Errorf("keep-alive %s\nwant       %s", h, want)
+	}
+	ack := x2x3.AppendKeepaliveAck(nil, 1<<32-1)
+	if back, n, err := x2x3.DecodePDU(ack); err != nil || n != 48 || back.Type != x2x3.KeepaliveAck || back.Sequence != 1<<32-1 || back.Validate() != nil {
+		t.Errorf("answer %+v, %v", back, err)
+	}
+}
+
+// The table of clause 5.4.
+func TestFormatsOfTypes(t *testing.T) {
+	t.Parallel()
+	for f, in := range map[x2x3.Format]string{
+		x2x3.FormatKeepalive: "k", x2x3.FormatTS1022321: "23", x2x3.FormatTS33128: "23", x2x3.FormatTS33108: "23", x2x3.FormatProprietary: "23",
+		x2x3.FormatIPv4: "23", x2x3.FormatIPv6: "23", x2x3.FormatEthernet: "3", x2x3.FormatRTP: "3", x2x3.FormatSIP: "2", x2x3.FormatDHCP: "2",
+		x2x3.FormatRADIUS: "2", x2x3.FormatGTPU: "3", x2x3.FormatMSRP: "3", x2x3.FormatEPSIRIContent: "2", x2x3.FormatMIME: "23",
+		x2x3.FormatUnstructured: "3", x2x3.FormatPSPDUPayload: "23", 18: "", 0xffff: "",
+	} {
+		for kind, name := range map[x2x3.Type]string{x2x3.X2: "2", x2x3.X3: "3", x2x3.Keepalive: "k", x2x3.KeepaliveAck: "k", 0: "x", 5: "x"} {
+			if got, want := kind.Carries(f), strings.Contains(in, name); got != want {
+				t.Errorf("type %d with format %d: %t, want %t", kind, f, got, want)
+			}
+		}
+	}
+	for f, want := range map[x2x3.Format]x2x3.Format{x2x3.FormatSIP: 9, x2x3.FormatRTP: 8, x2x3.FormatIPv6: 6, x2x3.FormatMSRP: 13, x2x3.FormatPSPDUPayload: 17} {
+		if f != want {
+			t.Errorf("format %d, want %d", f, want)
+		}
 	}
 }
 
@@ -320,6 +358,15 @@ func TestEncodingDoesNotAllocate(t *testing.T) {
 	if n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
+	p = sample()
+	encoded, err := x2x3.AppendPDU(nil, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d x2x3.Decoder
+	if n := testing.AllocsPerRun(100, func() { p, _, err = d.Decode(encoded) }); n != 0 || err != nil || p.NFID != "gw-1" {
+		t.Errorf("decoding: %v allocations, want 0; %v", n, err)
+	}
 }
 
 func FuzzDecodePDU(f *testing.F) {
@@ -334,12 +381,12 @@ func FuzzDecodePDU(f *testing.F) {
 			}
 			return
 		}
-		if len(p.NFID) > 128 || len(p.Event) > 128 {
-			return // more than we write, legal to read
-		}
 		again, err := x2x3.AppendPDU(nil, &p)
-		if err != nil {
+		if err != p.Validate() {
 			t.Fatal(err)
+		}
+		if err != nil {
+			return // not what we know, legal to read
 		}
 		q, _, err := x2x3.DecodePDU(again)
 		if err != nil {

@@ -3,10 +3,12 @@ package x2x3_test
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -146,4 +148,50 @@ func rows(out string) [][]string {
 		rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "|"))
 	}
 	return rows
+}
+
+// The independent decoder shows attributes 5 to 18 as they were meant, and takes the
+// SIP message and the bare RTP packet apart.
+func TestTsharkReadsEveryAttribute(t *testing.T) {
+	t.Parallel()
+	extra := &x2x3.Extra{
+		TS1022321: []byte{1}, TS33128: []byte{2}, TS33108: []byte{3}, DID: "domain", IPID: "point", IPProtocol: 17,
+		Matched: []string{"<sipUri>sip:a@b</sipUri>"}, Other: []string{"<e164Number>4930</e164Number>"}, MIMEType: "text/plain", MIMEEncoding: "8bit",
+		Additional: []x2x3.AdditionalXID{{XID: li.XID{1}, Correlation: 2}}, SDP: []byte("v=0\r\n"),
+	}
+	sip := sample()
+	sip.Src, sip.Dst, sip.Extra = netip.MustParseAddrPort("192.0.2.1:5060"), netip.MustParseAddrPort("192.0.2.2:5061"), extra
+	sip.Payload = []byte("BYE sip:b@example.com SIP/2.0\r\nCall-ID: call-of-the-test\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n")
+	media := sample()
+	media.Type, media.Format, media.Event, media.Extra = x2x3.X3, x2x3.FormatRTP, nil, extra
+	media.Src, media.Dst = netip.MustParseAddrPort("[2001:db8::1]:4000"), netip.MustParseAddrPort("[2001:db8::2]:4002")
+	media.Payload = append([]byte{0x80, 8, 0, 7, 0, 0, 0, 160, 0xde, 0xad, 0xbe, 0xef}, bytes.Repeat([]byte{0xd5}, 160)...)
+	var stream [][]byte
+	for _, p := range []*x2x3.PDU{&sip, &media} {
+		b, err := x2x3.AppendPDU(nil, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream = append(stream, b)
+	}
+	stream = append(stream, x2x3.AppendKeepaliveAck(nil, 9))
+	file := filepath.Join(t.TempDir(), "x.pcap")
+	if err := os.WriteFile(file, capture(stream...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hex := func(s string) string { return fmt.Sprintf("%x", s) }
+	columns := []string{
+		"li5g.type", "li5g.hl", "li5g.pl", "li5g.did", "li5g.nfid", "li5g.ipid", "li5g.sq", "li5g.srcip", "li5g.dstip", "li5g.srcipv6", "li5g.dstipv6",
+		"li5g.srcport", "li5g.dstport", "li5g.ipproto", "li5g.mti", "li5g.oti", "sip.Method", "rtp.seq", "rtp.ssrc",
+	}
+	length := func(b []byte, payload []byte) string { return strconv.Itoa(len(b) - len(payload)) }
+	target, other := hex("<sipUri>sip:a@b</sipUri>"), hex("<e164Number>4930</e164Number>")
+	want := [][]string{
+		{"1", length(stream[0], sip.Payload), strconv.Itoa(len(sip.Payload)), hex("domain"), hex("gw-1"), hex("point"), "7", "192.0.2.1", "192.0.2.2", "", "", "5060", "5061", "17", target, other, "BYE", "", ""},
+		{"2", length(stream[1], media.Payload), "172", hex("domain"), hex("gw-1"), hex("point"), "7", "", "", "2001:db8::1", "2001:db8::2", "4000", "4002", "17", target, other, "", "7", "0xdeadbeef"},
+		{"4", "48", "0", "", "", "", "9", "", "", "", "", "", "", "", "", "", "", "", ""},
+	}
+	if diff := cmp.Diff(want, rows(tshark(t, file, columns...))); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -159,6 +159,18 @@ func (s *Store) ConfirmTask(ctx context.Context, xid li.XID, gateway string, on 
 	})
 }
 
+// TaskGiven reports whether a network element ever confirmed a Task. What it
+// confirmed stays given when the Task ends: what it copied until then may come late.
+// soon says that the Task's warrant is active, so that a confirmation may be on its way.
+func (s *Store) TaskGiven(ctx context.Context, xid li.XID, gateway string) (given, soon bool, err error) {
+	err = s.pool.QueryRow(ctx, `select exists (select from task_gateway where xid = $1 and gateway = $2),
+		exists (select from task t join warrant w on w.id = t.warrant_id where t.xid = $1 and w.state = 'active')`, xid.String(), gateway).Scan(&given, &soon)
+	if err != nil {
+		return false, false, fmt.Errorf("find task of gateway: %w", interpret(err))
+	}
+	return given, soon, nil
+}
+
 // GatewayState is what a gateway confirmed of a warrant's Task.
 type GatewayState struct {
 	Gateway string
