@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 
 	"github.com/ligate/ligate/li"
-	"github.com/ligate/ligate/mediation/evidence/segment"
 )
 
 const (
@@ -33,14 +32,6 @@ type dropMark struct {
 	ToIRI   uint32 `json:"to_iri,omitempty"` // the file that is being written goes up to these, which it does not hold
 	ToCC    uint32 `json:"to_cc,omitempty"`
 	Writing bool   `json:"writing,omitempty"`
-}
-
-// upTo is where the file that is being written ends.
-func (m dropMark) upTo(kind segment.Kind) uint32 {
-	if kind == segment.KindIRI {
-		return m.ToIRI
-	}
-	return m.ToCC
 }
 
 // mac is a name for a session, or for one of its files, that tells nothing without
