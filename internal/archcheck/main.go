@@ -31,6 +31,7 @@ func may() map[string][]string {
 		"mediation":                  {"li", "bus", "warrant", "audit"},
 		"mediation/evidence/segment": {"li"},
 		"mediation/evidence/open":    {"li", "mediation/evidence/segment"},
+		"mediation/etsi":             {"li"},
 		"api":                        {"warrant", "mediation/evidence", "audit", "li", "migrations"},
 	}
 }

@@ -82,5 +82,5 @@ func (s *session) signature(p *etsi.PDU, signer *ecdsa.PublicKey) (fault string)
 }
 
 func hashes() map[etsi.HashAlgorithm]crypto.Hash {
-	return map[etsi.HashAlgorithm]crypto.Hash{etsi.SHA256: crypto.SHA256, etsi.SHA384: crypto.SHA384, etsi.SHA512: crypto.SHA512}
+	return map[etsi.HashAlgorithm]crypto.Hash{etsi.HashSHA256: crypto.SHA256, etsi.HashSHA384: crypto.SHA384, etsi.HashSHA512: crypto.SHA512}
 }

@@ -180,11 +180,11 @@ func readPDU(in *bufio.Reader, buf []byte) ([]byte, error) {
 			buf = append(buf, b)
 		}
 		n, err := etsi.Frame(buf)
-		if errors.Is(err, etsi.ErrShort) {
+		if errors.Is(err, etsi.ErrShort) && n == 0 {
 			want++
 			continue
 		}
-		if err != nil {
+		if err != nil && n == 0 {
 			return nil, errSpeech
 		}
 		at := len(buf)

@@ -101,7 +101,7 @@ func (s *session) recover() error {
 	}
 	for len(b) > 0 {
 		n, err := etsi.Frame(b)
-		if errors.Is(err, etsi.ErrShort) || err == nil && n > len(b) {
+		if errors.Is(err, etsi.ErrShort) {
 			break
 		}
 		if err != nil {

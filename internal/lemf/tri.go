@@ -111,7 +111,15 @@ func (l *LEMF) shown(raw []byte) ([]byte, error) {
 	if err != nil || p.What != etsi.PayloadEncrypted || l.cfg.Opener == nil {
 		return raw, err
 	}
-	return l.cfg.Opener.AppendOpened(nil, &p)
+	inner, counter, err := l.cfg.Opener.Open(&p)
+	if err != nil {
+		return nil, err
+	}
+	clear, err := etsi.NewSealer(etsi.EncNone, nil)
+	if err != nil {
+		return nil, err
+	}
+	return clear.AppendSealed(nil, inner.Raw, counter)
 }
 
 func (l *LEMF) ended(p *etsi.PDU, kind etsi.Kind) error {

@@ -231,14 +231,14 @@ func peekPDU(in *bufio.Reader) ([]byte, error) {
 		b, _ := in.Peek(in.Buffered())
 		n, err := etsi.Frame(b)
 		switch {
-		case errors.Is(err, etsi.ErrShort):
-			want = len(b) + 1
-		case err != nil || n > maxAnswerBytes:
+		case n > maxAnswerBytes:
 			return nil, errForeign
-		case n <= len(b):
-			return b[:n], nil
+		case errors.Is(err, etsi.ErrShort):
+			want = max(n, len(b)+1)
+		case err != nil:
+			return nil, errForeign
 		default:
-			want = n
+			return b[:n], nil
 		}
 		if want > maxAnswerBytes {
 			return nil, errForeign

@@ -142,7 +142,7 @@ func listen(t *testing.T, own tls.Certificate, client string, handle func(net.Co
 // with the next.
 func TestHostileLEMF(t *testing.T) {
 	t.Parallel()
-	enc, err := etsi.NewEncoder(etsi.Stream{LIID: "x", Operator: "x"})
+	enc, err := etsi.NewEncoder(etsi.Stream{LIID: "x", AuthCountry: "DE", Operator: "x", DeliveryCountry: "DE"})
 	if err != nil {
 		t.Fatal(err)
 	}

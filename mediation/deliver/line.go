@@ -203,13 +203,13 @@ func isRTP(b []byte) bool {
 func iriType(s string) etsi.IRIType {
 	switch s {
 	case "begin":
-		return etsi.Begin
+		return etsi.IRIBegin
 	case "continue":
-		return etsi.Continue
+		return etsi.IRIContinue
 	case "end":
-		return etsi.End
+		return etsi.IRIEnd
 	}
-	return etsi.Report
+	return etsi.IRIReport
 }
 
 func iriDirection(s string) etsi.Direction {
@@ -305,7 +305,7 @@ func (l *Line) End(at time.Time) ([]evidence.Entailed, error) {
 }
 
 func hashes() map[etsi.HashAlgorithm]crypto.Hash {
-	return map[etsi.HashAlgorithm]crypto.Hash{etsi.SHA256: crypto.SHA256, etsi.SHA384: crypto.SHA384, etsi.SHA512: crypto.SHA512}
+	return map[etsi.HashAlgorithm]crypto.Hash{etsi.HashSHA256: crypto.SHA256, etsi.HashSHA384: crypto.SHA384, etsi.HashSHA512: crypto.SHA512}
 }
 
 // sessionName is the name of the counter of (LIID, CIN, kind) on the spool; never 0.

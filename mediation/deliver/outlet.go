@@ -203,12 +203,12 @@ func (o *Outlet) encrypt(l *Line, d warrant.Delivery) error {
 func hashOf(n warrant.HashName) etsi.HashAlgorithm {
 	switch n {
 	case warrant.SHA384:
-		return etsi.SHA384
+		return etsi.HashSHA384
 	case warrant.SHA512:
-		return etsi.SHA512
+		return etsi.HashSHA512
 	case warrant.SHA256:
 	}
-	return etsi.SHA256
+	return etsi.HashSHA256
 }
 
 func newID() string {

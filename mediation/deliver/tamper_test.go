@@ -24,7 +24,7 @@ type record struct {
 }
 
 func (r *record) take(c net.Conn) {
-	enc, _ := etsi.NewEncoder(etsi.Stream{LIID: "r", Operator: "r"})
+	enc, _ := etsi.NewEncoder(etsi.Stream{LIID: "r", AuthCountry: "DE", Operator: "r", DeliveryCountry: "DE"})
 	var in []byte
 	buf := make([]byte, 64<<10)
 	for {
@@ -132,7 +132,7 @@ func (w *world) replay(t *testing.T, pdus [][]byte) lemf.State {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	enc, err := etsi.NewEncoder(etsi.Stream{LIID: "x", Operator: "x"})
+	enc, err := etsi.NewEncoder(etsi.Stream{LIID: "x", AuthCountry: "DE", Operator: "x", DeliveryCountry: "DE"})
 	if err != nil {
 		t.Fatal(err)
 	}
