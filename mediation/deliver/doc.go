@@ -9,19 +9,14 @@
 //	              Line ──► queue ──► spool of records ──► dropWriter ──► pcapng, sealed
 //
 // Invariants:
-//
 //   - A PS-PDU's number, per (LIID, CIN, IRI or CC), is settled before it is pushed
 //     and never changes: what is sent twice is recognised by it (clause 5.2.5).
-//
 //   - A record is on its agency's spool before its segment is committed, and the
 //     commit is what lets the bus forget the tap's copy.
-//
 //   - A PDU leaves the spool only when the LEMF confirmed it (Delivery.Confirm).
 //     After a broken connection what was not confirmed goes first, again.
-//
 //   - Each agency and interface has its own spool, limit, connection and goroutines:
 //     a slow, absent or hostile LEMF holds up nobody else, nor the sealed store.
-//
 //   - What a full spool refuses is counted, alarmed, and told to the LEMF by numbers
 //     (operatorLeaMessage); it stays in the sealed store.
 //   - A record is in one capture file. Where a file ends is noted on disk before it is
