@@ -40,7 +40,7 @@ func may() map[string][]string {
 func doors() map[string][]string {
 	return map[string][]string{
 		"github.com/emiago/sipgo":   {"intercept/sipproxy", "internal/demo"},
-		"github.com/nats-io/":       {"bus"},
+		"github.com/nats-io/":       {"bus", "internal/natstest"},
 		"github.com/jackc/pgx/":     {"warrant/pgstore", "audit", "mediation/evidence", "migrations", "internal/devpg", "internal/pgtest", "cmd/ligate"},
 		"github.com/go-chi/chi/":    {"api", "cmd/ligate"},
 		"filippo.io/age":            {"mediation/evidence", "warrant", "internal/agency"},

@@ -44,12 +44,16 @@ func (w *worker) run(ctx context.Context) {
 	ticker := time.NewTicker(max(min(w.cfg.IRIEvery, w.cfg.CCEvery, w.cfg.EndGrace)/5, minTick))
 	defer ticker.Stop()
 	for {
+		tick := ticker.C
+		if len(w.calls) == 0 {
+			tick = nil // most workers of a quiet deployment: nothing wakes them
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case p := <-w.in:
 			w.part(ctx, p)
-		case <-ticker.C:
+		case <-tick:
 			w.sweep(ctx)
 		}
 	}
