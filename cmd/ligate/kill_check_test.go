@@ -66,6 +66,7 @@ func (k *killer) check() {
 	began := time.Now()
 	c := &comparer{killer: k, calls: map[*loadCall]int{}}
 	sessions, ids := c.pull()
+	c.t.Logf("pulled in %s", time.Since(began).Round(time.Millisecond))
 	for _, s := range sessions {
 		c.session(s, ids)
 	}
