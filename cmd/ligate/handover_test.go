@@ -75,17 +75,42 @@ func (st *story) deliverTo(t *testing.T, cfg lemf.Config, l *lemf.LEMF, options 
 	hi2, hi3 := l.Addrs()
 	body := map[string]any{"hi2": hi2.String(), "hi3": hi3.String(), "certificate": pki.Fingerprint(cfg.TLS.Certificates[0].Certificate[0]), "hi1": true}
 	maps.Copy(body, options)
-	if err := st.deliver(t.Context(), body); err != nil {
-		t.Fatal(err)
-	}
-	st.awaitLinks(t)
+	st.confirmDelivery(t, st.agencyID, body)
+	st.awaitUp(t, 2)
 }
 
-// awaitLinks waits until both interfaces have a connection.
-func (st *story) awaitLinks(t *testing.T) {
+// confirmDelivery has two people say how an agency's records are pushed.
+func (st *story) confirmDelivery(t *testing.T, agencyID string, body map[string]any) {
+	t.Helper()
+	var made struct {
+		Number int `json:"number"`
+	}
+	path := "/admin/v1/agencies/" + agencyID + "/deliveries"
+	root1, err := st.client("root1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root1.do(t.Context(), http.MethodPost, path, body, &made); err != nil {
+		t.Fatal(err)
+	}
+	confirm := fmt.Sprintf("%s/%d/confirm", path, made.Number)
+	if _, err := root1.do(t.Context(), http.MethodPost, confirm, nil, nil); err == nil {
+		t.Error("one person alone could say where content goes")
+	}
+	root2, err := st.client("root2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root2.do(t.Context(), http.MethodPost, confirm, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitUp waits for n connections to LEMFs.
+func (st *story) awaitUp(t *testing.T, n float64) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if up, _ := st.metricIfThere(t, "ligate_deliver_up", ""); up == 2 {
+		if up, _ := st.metricIfThere(t, "ligate_deliver_up", ""); up == n {
 			return
 		}
 		if time.Now().After(deadline) {

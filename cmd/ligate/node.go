@@ -65,7 +65,10 @@ func (n *node) add(p part) { n.runs = append(n.runs, p) }
 // fails stops the others.
 func (n *node) Run(ctx context.Context) (err error) {
 	if n.has(roleMediation) || n.has(roleAdmin) {
-		if n.db, err = openDatabase(ctx, n.cfg, n.log); err != nil {
+		if n.db, err = awaitDatabase(ctx, n.cfg, n.log); err != nil {
+			if ctx.Err() != nil && unreachable(err) {
+				return nil // told to stop while it waited
+			}
 			return err
 		}
 		defer func() { err = errors.Join(err, n.db.stop()) }()

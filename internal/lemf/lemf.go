@@ -266,7 +266,7 @@ func (l *LEMF) session(k Key) (*session, error) {
 	if s := l.sessions[k]; s != nil {
 		return s, nil
 	}
-	s, err := openSession(l.cfg.Dir, k)
+	s, err := openSession(l.cfg.Dir, k, verifier{l.cfg.Signer, l.shown})
 	if err == nil {
 		l.sessions[k] = s
 	}

@@ -2,6 +2,7 @@ package lemf
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,8 @@ type place struct {
 
 // session is the PDUs of one Key, in one file.
 type session struct {
+	verifier
+
 	key    Key
 	counts Counts
 	file   *os.File
@@ -50,7 +53,7 @@ type session struct {
 
 type hashPDU struct {
 	raw    []byte
-	signed bool
+	signed bool // a right signature was counted
 }
 
 // maxJump is how far a number may be ahead: more is another counter.
@@ -73,13 +76,19 @@ func folder(dir string, k Key) string {
 	return filepath.Join(dir, fmt.Sprintf("liid-%x", string(k.LIID)), fmt.Sprint(k.CIN))
 }
 
+// verifier is what integrity checks are held against.
+type verifier struct {
+	signer *ecdsa.PublicKey // nil = signatures are not checked
+	shown  func([]byte) ([]byte, error)
+}
+
 // openSession opens the files of a Key and reads what an earlier run left.
-func openSession(dir string, k Key) (*session, error) {
+func openSession(dir string, k Key, v verifier) (*session, error) {
 	path := folder(dir, k)
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("lemf: %w", err)
 	}
-	s := &session{key: k, hashes: map[uint32]hashPDU{}}
+	s := &session{key: k, verifier: v, hashes: map[uint32]hashPDU{}}
 	var err error
 	if s.file, err = os.OpenFile(filepath.Join(path, kindName(k.Kind)+".ber"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("lemf: %w", err)
@@ -87,7 +96,7 @@ func openSession(dir string, k Key) (*session, error) {
 	if s.checks, err = os.OpenFile(filepath.Join(path, kindName(k.Kind)+".check.ber"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("lemf: %w", err), s.file.Close())
 	}
-	if err := s.recover(); err != nil {
+	if err := errors.Join(s.recover(), s.recoverChecks()); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -95,10 +104,35 @@ func openSession(dir string, k Key) (*session, error) {
 
 // recover indexes the file and cuts off a torn end.
 func (s *session) recover() error {
-	b, err := io.ReadAll(s.file)
+	return whole(s.file, func(p *etsi.PDU) error {
+		if int64(p.Seq) > int64(len(s.places))+maxJump {
+			return errFile
+		}
+		s.index(p.Seq, len(p.Raw))
+		s.counts.PDUs++
+		return nil
+	})
+}
+
+// recoverChecks reads the integrity checks that came, and cuts off a torn end: a
+// signature may come whose hash an earlier run took. Faults were told then.
+func (s *session) recoverChecks() error {
+	return whole(s.checks, func(p *etsi.PDU) error {
+		if p.Integrity == nil {
+			return errFile
+		}
+		_, err := s.judge(p)
+		return err
+	})
+}
+
+// whole reads the PDUs of a file and cuts off a torn end.
+func whole(file *os.File, each func(*etsi.PDU) error) error {
+	b, err := io.ReadAll(file)
 	if err != nil {
 		return fmt.Errorf("lemf: %w", err)
 	}
+	size := int64(0)
 	for len(b) > 0 {
 		n, err := etsi.Frame(b)
 		if errors.Is(err, etsi.ErrShort) {
@@ -111,14 +145,12 @@ func (s *session) recover() error {
 		if err != nil {
 			return errFile
 		}
-		if int64(p.Seq) > int64(len(s.places))+maxJump {
-			return errFile
+		if err := each(&p); err != nil {
+			return err
 		}
-		s.index(p.Seq, n)
-		s.counts.PDUs++
-		b = b[n:]
+		size, b = size+int64(n), b[n:]
 	}
-	if err := s.file.Truncate(s.size); err != nil {
+	if err := file.Truncate(size); err != nil {
 		return fmt.Errorf("lemf: %w", err)
 	}
 	return nil

@@ -97,7 +97,7 @@ func (l *LEMF) check(p *etsi.PDU, kind etsi.Kind) error {
 	if err != nil {
 		return err
 	}
-	fault, err := s.check(p, l.cfg.Signer, l.shown)
+	fault, err := s.check(p)
 	if fault != "" {
 		l.faultLocked(fmt.Sprintf("CIN %d %s: %s", p.CIN, kindName(kind), fault))
 	}
