@@ -42,6 +42,7 @@ type link struct {
 	log        *slog.Logger
 	sealer     *sealer             // nil = messages are not sealed
 	ackTimeout time.Duration       // of a publish
+	quiet      bool                // a new round is not logged
 	conn       *nats.Conn          // set by open, then read only
 	js         jetstream.JetStream // set by open, then read only
 
@@ -126,7 +127,7 @@ func (l *link) tell(ctx context.Context, err error) {
 		l.told = time.Now()
 	}
 	l.mu.Unlock()
-	if !recent {
+	if !recent && !l.quiet {
 		l.log.WarnContext(ctx, "consuming from the bus begins again", slog.Any("err", err))
 	}
 }

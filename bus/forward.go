@@ -35,6 +35,7 @@ func NewForwarder(cfg ForwarderConfig) (*Forwarder, error) {
 	if cfg.From == nil || cfg.From.sealer != nil || cfg.To == nil || cfg.To.sealer == nil {
 		return nil, errors.New("bus: From must have a server of its own, To a cluster")
 	}
+	cfg.From.link.quiet = true
 	f := &Forwarder{
 		from: cfg.From, to: cfg.To,
 		moved: prometheus.NewCounter(prometheus.CounterOpts{

@@ -58,6 +58,16 @@ type busConfig struct {
 
 	Listen               string `yaml:"listen"`                // for a mediation in another process; empty = none
 	MediationCertificate string `yaml:"mediation_certificate"` // its fingerprint; required with listen
+
+	Cluster clusterConfig `yaml:"cluster"` // NATS servers elsewhere, for several mediations; without urls none
+}
+
+type clusterConfig struct {
+	URLs        []string `yaml:"urls"`        // tls://host:port; nats:// on a loopback address only
+	CA          string   `yaml:"ca"`          // PEM file of the servers' authorities
+	Certificate string   `yaml:"certificate"` // PEM files that we show
+	Key         string   `yaml:"key"`
+	Replicas    int      `yaml:"replicas"` // servers that hold each message; default 3
 }
 
 type gatewayConfig struct {
@@ -173,6 +183,8 @@ const (
 	maxReconcileEvery     = time.Minute
 	defaultBusBytes       = 8 << 30
 	defaultSpoolBytes     = 64 << 30
+	defaultReplicas       = 3
+	maxReplicas           = 5
 )
 
 func (c *config) setDefaults() {
@@ -187,6 +199,9 @@ func (c *config) setDefaults() {
 	}
 	if c.Bus.SpoolBytes == 0 {
 		c.Bus.SpoolBytes = defaultSpoolBytes
+	}
+	if c.Bus.Cluster.Replicas == 0 {
+		c.Bus.Cluster.Replicas = defaultReplicas
 	}
 	if c.Mediation.SegmentEvery == 0 {
 		c.Mediation.SegmentEvery = duration(defaultSegmentEvery)

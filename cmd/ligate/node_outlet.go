@@ -40,8 +40,14 @@ func (n *node) buildOutlet() error {
 	if err != nil {
 		return err
 	}
+	// In a cluster several mediations share what waits for the LEMFs: one at a time has
+	// an agency's connection.
+	spools, hold := n.bus, (func(context.Context, string, func(context.Context) error) error)(nil)
+	if n.cluster != nil {
+		spools, hold = n.cluster, n.db.warrants.Hold
+	}
 	n.outlet, err = deliver.New(deliver.Config{
-		Bus: n.bus, Records: n.db.warrants, Outbox: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
+		Bus: spools, Hold: hold, Records: n.db.warrants, Outbox: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
 		TLS: func(lemf string) *tls.Config { return lemfTLS(own, lemf) }, Signer: signer,
 		Operator: n.cfg.Operator.ID, Element: n.cfg.Operator.Element, Key: n.cfg.Mediation.deliveryKey,
 		Drop: deliver.Drop{
