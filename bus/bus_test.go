@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func open(t *testing.T, dir string, max int64) (*bus.Bus, func()) {
+func open(t testing.TB, dir string, max int64) (*bus.Bus, func()) {
 	t.Helper()
 	b, err := bus.New(bus.Config{Dir: dir, Key: key, Log: slog.New(slog.DiscardHandler), MaxBytes: max})
 	if err != nil {

@@ -19,46 +19,58 @@ const (
 	ackWait       = 30 * time.Minute // an ack follows the seal; see Consume
 	maxAckPending = 200_000
 	prefetch      = 32              // messages of a partition on their way to us
-	heartbeat     = 3 * time.Second // two that do not come begin a new round
+	heartbeat     = 2 * time.Second // two that do not come begin a new round
+	pullTime      = 5 * time.Second // what a reader that is gone asked for is void after so long
+	resetTime     = 3 * time.Second // a server that does not answer by then is not there
 	minRetry      = 100 * time.Millisecond
-	maxRetry      = 5 * time.Second
+	maxRetry      = 2 * time.Second
+	logEvery      = 10 * time.Second
 )
 
-// Message is one stored message. Data holds whole PDUs of Kind, back to back.
+// Message is one stored message. Data holds whole PDUs of Kind, back to back. Stream
+// and Seq say where it was stored first: a message that was forwarded keeps them.
 type Message struct {
 	Stream string // names the stream's files: Seq counts anew when they are made anew
-	Seq    uint64 // position in the stream, from 1, ascending
+	Seq    uint64 // position in the stream, from 1, ascending in each partition
 	Kind   x2x3.Type
 	Data   []byte // the receiver's own
 	Ack    func() error
 }
 
-// link is a connection to a bus from which messages are consumed.
+// link is a connection to a bus.
 type link struct {
-	log  *slog.Logger
-	conn *nats.Conn          // set by open, then read only
-	js   jetstream.JetStream // set by open, then read only
+	log        *slog.Logger
+	sealer     *sealer             // nil = messages are not sealed
+	ackTimeout time.Duration       // of a publish
+	quiet      bool                // a new round is not logged
+	conn       *nats.Conn          // set by open, then read only
+	js         jetstream.JetStream // set by open, then read only
 
-	mu   sync.Mutex         // guards stop, for a change or the calls
+	mu   sync.Mutex         // guards the rest, for a change or the calls
 	stop [Partitions]func() // ends the round that runs; nil = none
+	told time.Time          // when a new round was last logged
 }
 
-// handlers make each loss of the connection begin a new round: what was on its way
-// then would otherwise come after what followed it.
-func (l *link) handlers() []nats.Option {
-	return []nats.Option{nats.DisconnectErrHandler(func(*nats.Conn, error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, stop := range l.stop {
-			if stop != nil {
-				stop()
+// options make each loss of the connection begin a new round: what was on its way
+// then would otherwise come after what followed it. What the client has to say may
+// quote subjects, and is withheld.
+func (l *link) options() []nats.Option {
+	return []nats.Option{
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) { l.log.Warn("bus client error withheld") }), //nolint:noctx // has none
+		nats.DisconnectErrHandler(func(*nats.Conn, error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			for _, stop := range l.stop {
+				if stop != nil {
+					stop()
+				}
 			}
-		}
-	})}
+		}),
+	}
 }
 
 func (l *link) open(conn *nats.Conn) error {
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(publishTimeout))
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(l.ackTimeout))
 	if err != nil {
 		conn.Close()
 		return fmt.Errorf("bus: open JetStream: %w", err)
@@ -100,14 +112,23 @@ func (l *link) consume(ctx context.Context, partition int, handle func(Message))
 		if got {
 			wait = minRetry
 		}
-		l.log.WarnContext(ctx, "consuming from the bus begins again", slog.Bool("result", got), slog.Any("err", err))
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		l.tell(ctx, err)
+		if !pause(ctx, wait) {
 			return nil
-		case <-timer.C:
 		}
+	}
+}
+
+// tell logs that a round ended, once for all partitions that the same has hit.
+func (l *link) tell(ctx context.Context, err error) {
+	l.mu.Lock()
+	recent := time.Since(l.told) < logEvery
+	if !recent {
+		l.told = time.Now()
+	}
+	l.mu.Unlock()
+	if !recent && !l.quiet {
+		l.log.WarnContext(ctx, "consuming from the bus begins again", slog.Any("err", err))
 	}
 }
 
@@ -120,7 +141,7 @@ func (l *link) round(ctx context.Context, partition int, handle func(Message)) (
 	if err != nil {
 		return false, err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch), jetstream.PullHeartbeat(heartbeat))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(prefetch), jetstream.PullExpiry(pullTime), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return false, fmt.Errorf("bus: open consumer: %w", err)
 	}
@@ -143,29 +164,78 @@ func (l *link) round(ctx context.Context, partition int, handle func(Message)) (
 		if ctx.Err() != nil || meta.Sequence.Consumer != delivered {
 			return got, errInterrupted
 		}
+		m := Message{Stream: stream, Seq: meta.Sequence.Stream, Kind: kindOf(raw.Subject()), Ack: raw.Ack}
+		if m.Data, err = l.read(raw, &m); err != nil {
+			return got, err
+		}
 		got = true
-		handle(Message{Stream: stream, Seq: meta.Sequence.Stream, Kind: kindOf(raw.Subject()), Data: raw.Data(), Ack: raw.Ack})
+		handle(m)
 	}
 }
 
-// freshConsumer replaces the consumer, so that what the last one had in hand is
-// handed out again, in order, at once.
+// read opens a message and learns where it comes from.
+func (l *link) read(raw jetstream.Msg, m *Message) ([]byte, error) {
+	if l.sealer == nil {
+		return raw.Data(), nil
+	}
+	from := raw.Headers().Get(fromHeader)
+	data, err := l.sealer.unseal(place(raw.Subject(), from), raw.Data())
+	if err != nil || from == "" {
+		return data, err
+	}
+	m.Stream, m.Seq, err = parseOrigin(from)
+	return data, err
+}
+
+// freshConsumer returns the partition's consumer as if it were new, so that what was
+// in anybody's hand is handed out again, in order, at once.
 func (l *link) freshConsumer(ctx context.Context, partition int) (jetstream.Consumer, string, error) {
-	start, cancel := context.WithTimeout(ctx, startTimeout)
+	limit := resetTime
+	if !canReset(l.conn.ConnectedServerVersion()) {
+		limit = startTimeout // to make one takes an election, perhaps with a dead candidate
+	}
+	start, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	stream, err := l.js.Stream(start, streamName)
 	if err != nil {
 		return nil, "", fmt.Errorf("bus: find stream: %w", err)
 	}
-	if err := stream.DeleteConsumer(start, consumerOf(partition)); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, "", fmt.Errorf("bus: replace consumer: %w", err)
+	name := strconv.FormatInt(stream.CachedInfo().Created.UnixNano(), 36)
+	consumer, err := stream.Consumer(start, consumerOf(partition))
+	if err == nil {
+		if err = l.reset(start, stream, partition); err == nil {
+			return consumer, name, nil
+		}
 	}
-	consumer, err := stream.CreateConsumer(start, jetstream.ConsumerConfig{
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, "", fmt.Errorf("bus: reset consumer: %w", err)
+	}
+	consumer, err = stream.CreateConsumer(start, jetstream.ConsumerConfig{
 		Durable: consumerOf(partition), FilterSubject: subjectsOf(partition), AckPolicy: jetstream.AckExplicitPolicy,
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckWait: ackWait, MaxAckPending: maxAckPending,
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("bus: make consumer: %w", err)
 	}
-	return consumer, strconv.FormatInt(stream.CachedInfo().Created.UnixNano(), 36), nil
+	return consumer, name, nil
+}
+
+// reset puts a consumer back to the oldest message that is left. A server that does
+// not know how has it deleted, and the caller makes it anew.
+func (l *link) reset(ctx context.Context, stream jetstream.Stream, partition int) error {
+	if !canReset(l.conn.ConnectedServerVersion()) {
+		if err := stream.DeleteConsumer(ctx, consumerOf(partition)); err != nil {
+			return err
+		}
+		return jetstream.ErrConsumerNotFound
+	}
+	_, err := stream.ResetConsumerToSequence(ctx, consumerOf(partition), 1)
+	return err
+}
+
+// canReset reports whether a server of that version can reset a consumer (2.14).
+func canReset(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d.", &major, &minor)
+	return err == nil && (major > 2 || major == 2 && minor >= 14)
 }

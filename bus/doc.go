@@ -2,7 +2,7 @@
 // embedded NATS server with JetStream.
 //
 // What a Publish acknowledged is on disk in a file that JetStream encrypts
-// (ChaCha20-Poly1305), and it is consumed at least once, in order. Acknowledged
+// (AES), and it is consumed at least once, in order. Acknowledged
 // messages are removed (work-queue retention), so plaintext leaves the files as
 // soon as mediation has sealed it.
 //

@@ -2,10 +2,12 @@ package bus
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
+	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash/maphash"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,16 +18,13 @@ import (
 
 const (
 	publishTimeout = 5 * time.Second
-	idBytes        = 16
 )
 
 // Publish stores encoded PDUs of one kind and one partition, that of the PDUs' calls.
-// nil means stored. It tries once; a caller that tries the same octets again within
-// two minutes stores them once, also when the first attempt succeeded unseen.
+// nil means stored. With a server of our own it tries once; with a cluster it tries
+// until a new leader must have been elected. A caller that tries the same octets again
+// within two minutes stores them once, also when an attempt succeeded unseen.
 func (b *Bus) Publish(ctx context.Context, kind x2x3.Type, partition int, pdus []byte) error {
-	if err := b.open(kind); err != nil {
-		return err
-	}
 	if partition < 0 || partition >= Partitions {
 		return ErrPartition
 	}
@@ -38,18 +37,38 @@ func (b *Bus) Publish(ctx context.Context, kind x2x3.Type, partition int, pdus [
 // stored; nil means all are. After an error the caller tries again with what is left,
 // before it publishes anything newer.
 func (b *Bus) PublishAll(ctx context.Context, kind x2x3.Type, batch *Batch) error {
-	if err := b.open(kind); err != nil {
-		return err
+	if kind != x2x3.X2 && kind != x2x3.X3 {
+		return ErrKind
 	}
+	select {
+	case <-b.ready:
+	default:
+		return ErrStopped
+	}
+	if b.sealer == nil {
+		return b.attempt(ctx, kind, batch)
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaderTime)
+	defer cancel()
+	for wait := minRetry; ; wait = min(2*wait, time.Second) {
+		err := b.attempt(ctx, kind, batch)
+		if err == nil || errors.Is(err, ErrFull) || !pause(ctx, wait) {
+			return err
+		}
+	}
+}
+
+// attempt sends a batch and waits for the answers.
+func (b *Bus) attempt(ctx context.Context, kind x2x3.Type, batch *Batch) (failed error) {
 	var sent [Partitions]jetstream.PubAckFuture
-	var failed error
 	for p, pdus := range batch {
 		if len(pdus) == 0 {
 			continue
 		}
+		msg := &nats.Msg{Subject: subject(kind, p)}
+		msg.Data = b.seal(place(msg.Subject, ""), pdus)
 		// The client has copied the octets when this returns, and does not retry.
-		msg := &nats.Msg{Subject: subject(kind, p), Data: pdus}
-		future, err := b.link.js.PublishMsgAsync(msg, jetstream.WithMsgID(b.id(pdus)), jetstream.WithRetryAttempts(0))
+		future, err := b.link.js.PublishMsgAsync(msg, jetstream.WithMsgID(b.names.name(pdus)), jetstream.WithRetryAttempts(0))
 		if err != nil {
 			failed = publishError(err)
 			continue
@@ -69,20 +88,7 @@ func (b *Bus) PublishAll(ctx context.Context, kind x2x3.Type, batch *Batch) erro
 	return failed
 }
 
-// open says why nothing of a kind can be published now.
-func (b *Bus) open(kind x2x3.Type) error {
-	if kind != x2x3.X2 && kind != x2x3.X3 {
-		return ErrKind
-	}
-	select {
-	case <-b.ready:
-		return nil
-	default:
-		return ErrStopped
-	}
-}
-
-// stored waits for the answer; the client gives one within publishTimeout.
+// stored waits for the answer; the client gives one within its ackTimeout.
 func stored(ctx context.Context, future jetstream.PubAckFuture) error {
 	select {
 	case <-future.Ok():
@@ -101,11 +107,24 @@ func publishError(err error) error {
 	return fmt.Errorf("bus: publish: %w", err)
 }
 
-// id names a message by its octets. PDUs carry XID, sequence number and time, so
-// equal octets are one message. The key keeps the name from telling about content.
-func (b *Bus) id(pdus []byte) string {
-	mac := hmac.New(sha256.New, b.cfg.Key)
-	mac.Write([]byte("ligate-bus-id/1\n"))
-	mac.Write(pdus)
-	return hex.EncodeToString(mac.Sum(nil)[:idBytes])
+// namer names messages by their octets, for this process only: who publishes again is
+// the process that did not see the answer. PDUs carry XID, sequence number and time,
+// so equal octets are one message. The seeds keep the name from telling about content.
+type namer struct {
+	process string
+	seeds   [2]maphash.Seed
+}
+
+func newNamer() namer {
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // never fails
+	return namer{process: hex.EncodeToString(random), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+}
+
+func (n *namer) name(pdus []byte) string {
+	id := append(make([]byte, 0, 64), n.process...)
+	for _, seed := range n.seeds {
+		id = strconv.AppendUint(append(id, '.'), maphash.Bytes(seed, pdus), 36)
+	}
+	return string(id)
 }

@@ -32,7 +32,7 @@ func Dial(cfg RemoteConfig) (*Remote, error) {
 	if cfg.Addr == "" || cfg.TLS == nil || cfg.Log == nil {
 		return nil, errors.New("bus: Addr, TLS and Log are required")
 	}
-	return &Remote{cfg: cfg, ready: make(chan struct{}), link: link{log: cfg.Log}}, nil
+	return &Remote{cfg: cfg, ready: make(chan struct{}), link: link{log: cfg.Log, ackTimeout: publishTimeout}}, nil
 }
 
 // Ready is closed once there is a connection, or an attempt that goes on.
@@ -41,7 +41,7 @@ func (r *Remote) Ready() <-chan struct{} { return r.ready }
 // Run keeps the connection until ctx ends, which is no error. A gateway that is
 // away is tried again for ever.
 func (r *Remote) Run(ctx context.Context) error {
-	opts := append(r.link.handlers(), nats.Secure(r.cfg.TLS.Clone()), nats.TLSHandshakeFirst(), nats.MaxReconnects(-1),
+	opts := append(r.link.options(), nats.Secure(r.cfg.TLS.Clone()), nats.TLSHandshakeFirst(), nats.MaxReconnects(-1),
 		nats.ReconnectWait(redialWait), nats.RetryOnFailedConnect(true), nats.Name("mediation"))
 	conn, err := nats.Connect("tls://"+r.cfg.Addr, opts...)
 	if err != nil {

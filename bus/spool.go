@@ -38,11 +38,14 @@ func (b *Bus) Spool(ctx context.Context, name string, maxBytes int64) (*Spool, e
 		return nil, errors.New("bus: a spool needs a name of letters, digits, - or _ and a limit")
 	}
 	s := &Spool{bus: b, name: spoolPrefix + name}
-	_, err := b.link.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	cfg := jetstream.StreamConfig{
 		Name: s.name, Subjects: []string{s.subject()}, Storage: jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy,
 		Discard: jetstream.DiscardNew, MaxBytes: maxBytes, Duplicates: dedupWindow,
-	})
-	if err != nil {
+	}
+	if b.cfg.Cluster != nil {
+		cfg.Replicas = b.cfg.Cluster.Replicas
+	}
+	if _, err := b.link.js.CreateOrUpdateStream(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("bus: open spool: %w", err)
 	}
 	return s, nil
@@ -55,7 +58,7 @@ func (s *Spool) subject() string { return "ho." + s.name }
 func (s *Spool) Publish(ctx context.Context, id string, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	_, err := s.bus.link.js.Publish(ctx, s.subject(), data, jetstream.WithMsgID(id))
+	_, err := s.bus.link.js.Publish(ctx, s.subject(), s.bus.seal(s.subject(), data), jetstream.WithMsgID(id))
 	if isFull(err) {
 		return ErrFull
 	}
@@ -118,8 +121,12 @@ func (s *Spool) round(ctx context.Context, handle func(SpoolMessage)) (got bool,
 		if ctx.Err() != nil || meta.Sequence.Consumer != delivered {
 			return got, errInterrupted
 		}
+		data, err := s.bus.unseal(s.subject(), raw.Data())
+		if err != nil {
+			return got, err
+		}
 		got = true
-		handle(SpoolMessage{Data: raw.Data(), Ack: raw.Ack})
+		handle(SpoolMessage{Data: data, Ack: raw.Ack})
 	}
 }
 

@@ -29,6 +29,7 @@ type deliveryBody struct {
 	BufferCC        int64  `json:"buffer_cc,omitempty" minimum:"0" doc:"octets of content that may wait; default 4 GiB"`
 	LagAlarm        string `json:"lag_alarm,omitempty" doc:"how late is late, such as 1m; default 1m"`
 	HI1             bool   `json:"hi1,omitempty" doc:"notify activation, deactivation and alarms (HI1)"`
+	FileDrop        bool   `json:"file_drop,omitempty" doc:"write capture files, sealed to the agency's keys, into mediation.drop_dir; beside hi2 and hi3 or without them"`
 }
 
 type deliveryView struct {
@@ -45,7 +46,7 @@ func viewDelivery(d warrant.Delivery) deliveryView {
 		deliveryBody: deliveryBody{
 			HI2: d.HI2, HI3: d.HI3, Certificate: d.Cert, AuthCountry: d.AuthCountry, DeliveryCountry: d.DeliveryCountry, Operator: d.Operator,
 			PointID: d.PointID, Frame: string(d.Frame), Times: string(d.Times), Hash: string(d.Hash), Encryption: string(d.Encryption),
-			Confirm: string(d.Confirm), BufferIRI: d.BufferIRI, BufferCC: d.BufferCC, LagAlarm: d.LagAlarm.String(), HI1: d.HI1,
+			Confirm: string(d.Confirm), BufferIRI: d.BufferIRI, BufferCC: d.BufferCC, LagAlarm: d.LagAlarm.String(), HI1: d.HI1, FileDrop: d.FileDrop,
 		},
 		Number: d.Number, Confirmed: d.Confirmed, AddedBy: string(d.AddedBy), CreatedAt: d.CreatedAt,
 	}
@@ -56,6 +57,7 @@ func (b deliveryBody) delivery(id string) (warrant.Delivery, error) {
 		AgencyID: warrant.AgencyID(id), HI2: b.HI2, HI3: b.HI3, Cert: b.Certificate, AuthCountry: b.AuthCountry, DeliveryCountry: b.DeliveryCountry,
 		Operator: b.Operator, PointID: b.PointID, Frame: warrant.Frame(b.Frame), Times: warrant.Times(b.Times), Hash: warrant.HashName(b.Hash),
 		Encryption: warrant.Encryption(b.Encryption), Confirm: warrant.Confirm(b.Confirm), BufferIRI: b.BufferIRI, BufferCC: b.BufferCC, HI1: b.HI1,
+		FileDrop: b.FileDrop,
 	}
 	if b.LagAlarm == "" {
 		return d, nil

@@ -44,6 +44,9 @@ func (c *benchMediationCmd) Run(ctx context.Context, s streams) error {
 	report := bench.NewReport("mediation")
 	err := benchFlow(ctx, report, c.Seconds*benchFlowPerS)
 	if err == nil {
+		err = benchPush(ctx, report, c.Seconds)
+	}
+	if err == nil {
 		err = benchApprovals(ctx, report, c.Approvals)
 	}
 	return c.show(s, report, err)

@@ -25,6 +25,7 @@ type benchWorld struct {
 	folder *evidence.Folder
 	store  *evidence.Store
 	info   warrant.TaskInfo
+	people []warrant.Person // drafter, approver, auditor, two system administrators
 }
 
 const benchLIID = "BENCH"
@@ -91,6 +92,7 @@ func (w *benchWorld) order(ctx context.Context) (info warrant.TaskInfo, err erro
 	if err != nil {
 		return info, err
 	}
+	w.people = people
 	by := func(i int) warrant.Actor { return warrant.Actor{Person: people[i], Source: "127.0.0.1"} }
 	to, err := w.db.warrants.AddAgency(ctx, by(3), warrant.Agency{
 		Name: "Bench", Country: "DE", Recipients: []string{keys.Recipient}, People: []warrant.AgencyUser{{Name: "Bench", Cert: certificate("a")}},

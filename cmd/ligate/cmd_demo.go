@@ -38,7 +38,7 @@ func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	limited, cancel := context.WithTimeoutCause(ctx, demoLimit, errors.New("the demo took too long"))
 	defer cancel()
 	stop, err := st.play(limited, ctx)
-	fmt.Fprintf(s.out, "\nEverything of this run is kept in %s (operator/, agency/, people/): delete it when you have seen it.\n", dir)
+	fmt.Fprintf(s.out, "\nEverything of this run is kept in %s (operator/, agency/, lemf/, people/): delete it when you have seen it.\n", dir)
 	if err == nil && !c.Once {
 		fmt.Fprintf(s.out, "\nThe API serves at %s until you press Ctrl-C.\n", st.api)
 		<-ctx.Done()

@@ -53,10 +53,21 @@ type liMetricsConfig struct {
 
 type busConfig struct {
 	MaxBytes   int64 `yaml:"max_bytes"`   // default 8 GiB
+	SpoolBytes int64 `yaml:"spool_bytes"` // what may wait for all LEMFs together; default 64 GiB
 	SyncAlways bool  `yaml:"sync_always"` // fsync before each acknowledgement
 
 	Listen               string `yaml:"listen"`                // for a mediation in another process; empty = none
 	MediationCertificate string `yaml:"mediation_certificate"` // its fingerprint; required with listen
+
+	Cluster clusterConfig `yaml:"cluster"` // NATS servers elsewhere, for several mediations; without urls none
+}
+
+type clusterConfig struct {
+	URLs        []string `yaml:"urls"`        // tls://host:port; nats:// on a loopback address only
+	CA          string   `yaml:"ca"`          // PEM file of the servers' authorities
+	Certificate string   `yaml:"certificate"` // PEM files that we show
+	Key         string   `yaml:"key"`
+	Replicas    int      `yaml:"replicas"` // servers that hold each message; default 3
 }
 
 type gatewayConfig struct {
@@ -137,6 +148,9 @@ type mediationConfig struct {
 	SegmentEvery duration `yaml:"segment_every"` // default 4s
 	Store        string   `yaml:"store"`         // folder of sealed segments; default data_dir/evidence
 
+	DropDir  string   `yaml:"drop_dir"`  // folder of agencies' capture files; default data_dir/drop
+	DropKeep duration `yaml:"drop_keep"` // capture files older than this are removed; default never
+
 	Sources []sourceConfig `yaml:"sources"` // buses of gateways in other processes
 
 	Keys map[string]string `yaml:"delivery_keys"` // agency id: file with the key of its encryption container, 24 or 32 octets in base64
@@ -168,6 +182,9 @@ const (
 	defaultReconcileEvery = 10 * time.Second
 	maxReconcileEvery     = time.Minute
 	defaultBusBytes       = 8 << 30
+	defaultSpoolBytes     = 64 << 30
+	defaultReplicas       = 3
+	maxReplicas           = 5
 )
 
 func (c *config) setDefaults() {
@@ -179,6 +196,12 @@ func (c *config) setDefaults() {
 	}
 	if c.Bus.MaxBytes == 0 {
 		c.Bus.MaxBytes = defaultBusBytes
+	}
+	if c.Bus.SpoolBytes == 0 {
+		c.Bus.SpoolBytes = defaultSpoolBytes
+	}
+	if c.Bus.Cluster.Replicas == 0 {
+		c.Bus.Cluster.Replicas = defaultReplicas
 	}
 	if c.Mediation.SegmentEvery == 0 {
 		c.Mediation.SegmentEvery = duration(defaultSegmentEvery)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/li"
 )
 
@@ -83,6 +84,7 @@ func (c checker) check(cfg *config, roles []role) {
 		c.want(validFingerprint(fp), fmt.Sprintf("li_metrics.certificates[%d]", i), "want the SHA-256 of a certificate: 64 lower-case hexadecimal digits")
 	}
 	c.want(cfg.Bus.MaxBytes >= 1<<20, "bus.max_bytes", "want at least 1048576")
+	c.want(cfg.Bus.SpoolBytes >= 1<<20, "bus.spool_bytes", "want at least 1048576")
 	if slices.Contains(roles, roleGateway) {
 		c.checkGateway(cfg)
 	}
@@ -91,6 +93,8 @@ func (c checker) check(cfg *config, roles []role) {
 		every := time.Duration(cfg.Mediation.SegmentEvery)
 		c.want(!strings.Contains(cfg.Mediation.Store, "://"), "mediation.store", "want a folder: buckets are not served by this version")
 		c.want(every >= 100*time.Millisecond && every <= time.Minute, "mediation.segment_every", "want 100ms to 1m")
+		keep := time.Duration(cfg.Mediation.DropKeep)
+		c.want(keep == 0 || keep >= time.Hour, "mediation.drop_keep", "want 0s (files stay) or at least 1h")
 	}
 	if slices.Contains(roles, roleAdmin) {
 		c.checkAdmin(cfg)
@@ -100,16 +104,36 @@ func (c checker) check(cfg *config, roles []role) {
 // checkSplit looks at what roles in different processes must know of each other.
 func (c checker) checkSplit(cfg *config, roles []role) {
 	gateway, mediation, admin := slices.Contains(roles, roleGateway), slices.Contains(roles, roleMediation), slices.Contains(roles, roleAdmin)
-	c.checkListen(cfg.Bus.Listen, "bus.listen", gateway && !mediation)
+	cluster := len(cfg.Bus.Cluster.URLs) > 0
+	c.checkListen(cfg.Bus.Listen, "bus.listen", gateway && !mediation && !cluster)
+	c.want(cfg.Bus.Listen == "" || !cluster, "bus.listen", "want nothing with bus.cluster: there mediation reads the cluster")
+	c.checkCluster(cfg.Bus.Cluster)
 	c.want(cfg.Bus.Listen == "" || validFingerprint(cfg.Bus.MediationCertificate), "bus.mediation_certificate",
 		"required with listen: the SHA-256 of the mediation's certificate (ligate config certificates)")
 	c.want(!gateway || admin || cfg.Gateway.X1.Certificate != "", "gateway.x1.certificate",
 		"required where the ADMF runs elsewhere: the SHA-256 of its certificate (ligate config certificates)")
-	c.want(!mediation || gateway || len(cfg.Mediation.Sources) > 0, "mediation.sources", "required where no gateway runs in this process")
+	c.want(!mediation || gateway || cluster || len(cfg.Mediation.Sources) > 0, "mediation.sources", "required where no gateway runs in this process, unless there is bus.cluster")
 	for i, s := range cfg.Mediation.Sources {
 		path := fmt.Sprintf("mediation.sources[%d]", i)
 		c.checkListen(s.Addr, path+".addr", true)
 		c.want(validFingerprint(s.Certificate), path+".certificate", "want the SHA-256 of the gateway's bus certificate: 64 lower-case hexadecimal digits")
+	}
+}
+
+func (c checker) checkCluster(cluster clusterConfig) {
+	files := []string{cluster.CA, cluster.Certificate, cluster.Key}
+	secure := files[0] != "" && files[1] != "" && files[2] != ""
+	c.want(secure || !slices.ContainsFunc(files, func(s string) bool { return s != "" }), "bus.cluster", "want ca, certificate and key, PEM files, together")
+	c.want(len(cluster.URLs) > 0 || !secure, "bus.cluster.urls", "required: at least one tls://host:port")
+	c.want(cluster.Replicas >= 1 && cluster.Replicas <= maxReplicas, "bus.cluster.replicas", "want 1 to 5, and no more than there are servers")
+	for i, u := range cluster.URLs {
+		path := fmt.Sprintf("bus.cluster.urls[%d]", i)
+		switch err := bus.CheckURL(u, secure); {
+		case errors.Is(err, bus.ErrPlain):
+			c.want(false, path, "want ca, certificate and key beside it: without TLS only nats:// on a loopback address")
+		case err != nil:
+			c.want(false, path, "want tls://host:port, without a user or password")
+		}
 	}
 }
 

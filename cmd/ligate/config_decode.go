@@ -96,6 +96,8 @@ func (d *decoder) walk(n ast.Node, v reflect.Value, path string) {
 		d.walkStruct(n, v, path)
 	case reflect.Slice:
 		d.walkSlice(n, v, path)
+	case reflect.Map:
+		d.walkMap(n, v, path)
 	case reflect.Pointer: // a value whose zero is not its default
 		v.Set(reflect.New(v.Type().Elem()))
 		d.walk(n, v.Elem(), path)
@@ -106,17 +108,36 @@ func (d *decoder) walk(n ast.Node, v reflect.Value, path string) {
 	}
 }
 
-func (d *decoder) walkStruct(n ast.Node, v reflect.Value, path string) {
-	var values []*ast.MappingValueNode
+// mapping returns the keys and values of a node, or reports that it has none.
+func (d *decoder) mapping(n ast.Node, path string) []*ast.MappingValueNode {
 	switch m := n.(type) {
 	case *ast.MappingNode:
-		values = m.Values
+		return m.Values
 	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{m}
-	default:
-		d.fail(lineOf(n), path, "want a mapping of keys to values")
-		return
+		return []*ast.MappingValueNode{m}
 	}
+	d.fail(lineOf(n), path, "want a mapping of keys to values")
+	return nil
+}
+
+// walkMap reads keys that the file chooses.
+func (d *decoder) walkMap(n ast.Node, v reflect.Value, path string) {
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, kv := range d.mapping(n, path) {
+		key := reflect.ValueOf(kv.Key.GetToken().Value)
+		at := join(path, key.String())
+		if v.MapIndex(key).IsValid() {
+			d.fail(lineOf(kv.Key), at, "stands here twice")
+			continue
+		}
+		value := reflect.New(v.Type().Elem()).Elem()
+		d.walk(kv.Value, value, at)
+		v.SetMapIndex(key, value)
+	}
+}
+
+func (d *decoder) walkStruct(n ast.Node, v reflect.Value, path string) {
+	values := d.mapping(n, path)
 	seen := map[string]bool{}
 	for _, kv := range values {
 		key := kv.Key.GetToken().Value

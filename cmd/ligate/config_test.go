@@ -44,7 +44,18 @@ func TestConfigFaults(t *testing.T) {
 		"trunk with numbers": {change("addr: 127.0.0.3:5060", "addr: 127.0.0.3:5060\n      numbers: [\"+49\"]"), "numbers: [\"+49\"]", "only a core owns numbers"},
 		"list expected":      {change(`numbers: ["+4930555"]`, "numbers: 12"), "numbers: 12", "want a list"},
 		"tab":                {change("  country: DE", "\tcountry: DE"), "\tcountry", "not YAML"},
-		"twice":              {change("  country: DE", "  country: DE\n  country: NL"), "country: NL", "operator.country"},
+		"key without file":   {change("delivery_keys: {}", "delivery_keys: {police: [a]}"), "delivery_keys: {police", "mediation.delivery_keys.police: want a single value"},
+		"keys in a list":     {change("delivery_keys: {}", "delivery_keys: [a]"), "delivery_keys: [a]", "mediation.delivery_keys: want a mapping"},
+		"hasty removal":      {change("drop_keep: 0s", "drop_keep: 1m"), "drop_keep", "mediation.drop_keep: want 0s"},
+		"plain cluster":      {change("urls: [] ", `urls: ["nats://192.0.2.1:4222"] `), "urls: [", "bus.cluster.urls[0]: want ca, certificate and key"},
+		"cluster by http":    {change("urls: [] ", `urls: ["http://127.0.0.1:4222"] `), "urls: [", "bus.cluster.urls[0]: want tls://host:port"},
+		"half a TLS cluster": {change(`ca: ""                       #`, `ca: "ca.pem" #`), "cluster:", "bus.cluster: want ca, certificate and key"},
+		"replicas":           {change("replicas: 3", "replicas: 7"), "replicas: 7", "bus.cluster.replicas: want 1 to 5"},
+		"listen and cluster": {
+			strings.Replace(change("urls: [] ", `urls: ["nats://127.0.0.1:4222"] `), `listen: ""                     # host`, `listen: "127.0.0.1:4223" # host`, 1),
+			"listen: \"127.0.0.1:4223\"", "bus.listen: want nothing with bus.cluster",
+		},
+		"twice": {change("  country: DE", "  country: DE\n  country: NL"), "country: NL", "operator.country"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -63,9 +74,25 @@ func TestConfigFaults(t *testing.T) {
 			}
 		})
 	}
+	keys := change("delivery_keys: {}", "delivery_keys: {police: /etc/a.key, customs: /etc/b.key}")
+	if cfg, err := parseConfig("f.yaml", []byte(keys), allRoles()); err != nil || len(cfg.Mediation.Keys) != 2 || cfg.Mediation.Keys["customs"] != "/etc/b.key" {
+		t.Errorf("keys of encryption containers: %v", err)
+	}
 	text := strings.Replace(change("country: DE", "country: d"), "level: info", "level: loud", 1)
 	if _, err := parseConfig("f.yaml", []byte(text), allRoles()); strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("two faults gave %q", err)
+	}
+}
+
+// Mediation alone needs a bus: a cluster is one.
+func TestMediationReadsACluster(t *testing.T) {
+	t.Parallel()
+	if _, err := parseConfig("f.yaml", []byte(exampleConfig), []role{roleMediation}); err == nil || !strings.Contains(err.Error(), "mediation.sources: required") {
+		t.Errorf("without: %v", err)
+	}
+	text := strings.Replace(exampleConfig, "urls: [] ", `urls: ["nats://127.0.0.1:4222"] `, 1)
+	if _, err := parseConfig("f.yaml", []byte(text), []role{roleMediation}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"strings"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ligate/ligate/audit"
@@ -59,6 +64,41 @@ func openDatabase(ctx context.Context, cfg *config, log *slog.Logger) (db *datab
 	}
 	db.warrants, err = pgstore.New(pgstore.Config{Pool: db.pool, Audit: db.log})
 	return db, err
+}
+
+const databaseRetry = time.Second // between attempts to reach a configured Postgres
+
+// awaitDatabase is openDatabase for a node, which may start before its Postgres does
+// or while that recovers. It gives up when ctx ends, and at what waiting does not mend.
+func awaitDatabase(ctx context.Context, cfg *config, log *slog.Logger) (*database, error) {
+	for said := false; ; said = true {
+		db, err := openDatabase(ctx, cfg, log)
+		if err == nil || cfg.Database.URL == "" || !unreachable(err) {
+			return db, err
+		}
+		if !said {
+			log.WarnContext(ctx, "the database cannot be reached; waiting for it")
+		}
+		timer := time.NewTimer(databaseRetry)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		case <-timer.C:
+		}
+	}
+}
+
+// unreachable tells a Postgres that is away, starting or stopping from one that
+// refuses.
+func unreachable(err error) bool {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "08") // operator intervention, connection exception
+	}
+	var dial *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &dial) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // startPrivate runs a Postgres of our own, migrates it as its owner and returns how

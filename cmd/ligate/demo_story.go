@@ -17,6 +17,7 @@ import (
 
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/internal/demo"
+	"github.com/ligate/ligate/internal/lemf"
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/mediation/evidence/open"
 	"github.com/ligate/ligate/mediation/evidence/segment"
@@ -34,6 +35,7 @@ type story struct {
 	agencyID    string
 	warrantID   string
 	until       time.Time
+	lemf        *lemf.LEMF // the agency's
 }
 
 const demoLIID = "DEMO-2026-0001"
@@ -71,7 +73,14 @@ func (st *story) play(ctx, life context.Context) (stop func() error, err error) 
 	if stop, err = st.start(ctx, life); err != nil {
 		return stop, err
 	}
-	for _, step := range []func(context.Context) error{st.people, st.warrant, st.calls, st.fetch, st.compare, st.revoke, st.audit} {
+	monitor := func(ctx context.Context) error {
+		if err := st.monitor(ctx, life); err != nil {
+			return err
+		}
+		st.tick("two people confirmed where records are pushed: the agency's LEMF, known by its certificate")
+		return nil
+	}
+	for _, step := range []func(context.Context) error{st.people, monitor, st.warrant, st.calls, st.fetch, st.compare, st.pushed, st.revoke, st.audit} {
 		if err := step(ctx); err != nil {
 			return stop, err
 		}
@@ -427,7 +436,7 @@ func silent(samples []int16) bool {
 
 // revoke stops the tap during the target's next call.
 func (st *story) revoke(ctx context.Context) error {
-	st.say("6. The court lifts the order. Ann revokes; the target calls again.")
+	st.say("7. The court lifts the order. Ann revokes; the target calls again.")
 	revoked := time.Now()
 	if _, err := st.cli(ctx, st.as("ann", "warrant", "revoke", st.warrantID, "--reason", "order lifted")...); err != nil {
 		return err
@@ -453,7 +462,7 @@ func (st *story) revoke(ctx context.Context) error {
 
 // audit verifies the log offline and looks for what must be on it.
 func (st *story) audit(ctx context.Context) error {
-	st.say("7. The auditor exports the log and checks it offline, with the key that the operator handed over at the start.")
+	st.say("8. The auditor exports the log and checks it offline, with the key that the operator handed over at the start.")
 	export, err := st.cli(ctx, st.as("aud", "audit", "export")...)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,10 +75,17 @@ func (st *story) deliverTo(t *testing.T, cfg lemf.Config, l *lemf.LEMF, options 
 	hi2, hi3 := l.Addrs()
 	body := map[string]any{"hi2": hi2.String(), "hi3": hi3.String(), "certificate": pki.Fingerprint(cfg.TLS.Certificates[0].Certificate[0]), "hi1": true}
 	maps.Copy(body, options)
+	st.confirmDelivery(t, st.agencyID, body)
+	st.awaitUp(t, 2)
+}
+
+// confirmDelivery has two people say how an agency's records are pushed.
+func (st *story) confirmDelivery(t *testing.T, agencyID string, body map[string]any) {
+	t.Helper()
 	var made struct {
 		Number int `json:"number"`
 	}
-	path := "/admin/v1/agencies/" + st.agencyID + "/deliveries"
+	path := "/admin/v1/agencies/" + agencyID + "/deliveries"
 	root1, err := st.client("root1")
 	if err != nil {
 		t.Fatal(err)
@@ -96,8 +104,13 @@ func (st *story) deliverTo(t *testing.T, cfg lemf.Config, l *lemf.LEMF, options 
 	if _, err := root2.do(t.Context(), http.MethodPost, confirm, nil, nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// awaitUp waits for n connections to LEMFs.
+func (st *story) awaitUp(t *testing.T, n float64) {
+	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if up, _ := st.metricIfThere(t, "ligate_deliver_up", ""); up == 2 {
+		if up, _ := st.metricIfThere(t, "ligate_deliver_up", ""); up == n {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -116,6 +129,40 @@ func await(t *testing.T, l *lemf.LEMF, what string, right func(lemf.State) bool)
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: sessions %v, faults %v, HI1 %v, messages %v", what, st.Sessions, st.Faults, st.HI1, st.Messages)
+		}
+	}
+}
+
+// Who adds a delivery cannot confirm it: one person alone would say where content goes.
+func TestDeliveryTakesTwo(t *testing.T) {
+	st := newStory(t)
+	st.inProcess(t)
+	if err := st.people(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	root1, err := st.client("root1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/admin/v1/agencies/" + st.agencyID + "/deliveries"
+	good := map[string]any{"hi2": "127.0.0.1:1", "certificate": strings.Repeat("a", 64)}
+	if _, err := root1.do(t.Context(), http.MethodPost, path, good, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := root1.do(t.Context(), http.MethodPost, path+"/1/confirm", nil, nil); err == nil {
+		t.Error("one person alone could say where content goes")
+	}
+	for name, bad := range map[string]map[string]any{
+		"no certificate":          {"hi2": "127.0.0.1:1"},
+		"content only":            {"hi3": "127.0.0.1:1", "certificate": strings.Repeat("a", 64)},
+		"both at one address":     {"hi2": "127.0.0.1:1", "hi3": "127.0.0.1:1", "certificate": strings.Repeat("a", 64)},
+		"no port":                 {"hi2": "127.0.0.1", "certificate": strings.Repeat("a", 64)},
+		"a time that is no time":  {"hi2": "127.0.0.1:1", "certificate": strings.Repeat("a", 64), "lag_alarm": "soon"},
+		"an unknown frame":        {"hi2": "127.0.0.1:1", "certificate": strings.Repeat("a", 64), "frame": "wav"},
+		"a buffer of almost none": {"hi2": "127.0.0.1:1", "certificate": strings.Repeat("a", 64), "buffer_cc": 1},
+	} {
+		if _, err := root1.do(t.Context(), http.MethodPost, path, bad, nil); err == nil {
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }

@@ -32,9 +32,11 @@ type node struct {
 	stopping atomic.Bool   // told to stop; running calls may still end
 	up       chan struct{} // closed once every role serves
 
-	db   *database // nil without mediation and admin
-	bus  *bus.Bus  // nil without gateway and mediation
-	runs []part
+	db      *database     // nil without mediation and admin
+	bus     *bus.Bus      // nil without gateway and, where there is no cluster, mediation
+	cluster *bus.Bus      // nil without bus.cluster
+	copied  chan struct{} // closed once the tee has ended
+	runs    []part
 
 	drain   func(context.Context) int // lets running calls end; nil without gateway
 	store   *evidence.Store           // opened once
@@ -52,7 +54,7 @@ type part struct {
 }
 
 func newNode(cfg *config, roles []role, log *slog.Logger) *node {
-	n := &node{cfg: cfg, roles: roles, log: log, ops: prometheus.NewRegistry(), li: prometheus.NewRegistry(), up: make(chan struct{})}
+	n := &node{cfg: cfg, roles: roles, log: log, ops: prometheus.NewRegistry(), li: prometheus.NewRegistry(), up: make(chan struct{}), copied: make(chan struct{})}
 	n.ops.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return n
 }
@@ -65,7 +67,10 @@ func (n *node) add(p part) { n.runs = append(n.runs, p) }
 // fails stops the others.
 func (n *node) Run(ctx context.Context) (err error) {
 	if n.has(roleMediation) || n.has(roleAdmin) {
-		if n.db, err = openDatabase(ctx, n.cfg, n.log); err != nil {
+		if n.db, err = awaitDatabase(ctx, n.cfg, n.log); err != nil {
+			if ctx.Err() != nil && unreachable(err) {
+				return nil // told to stop while it waited
+			}
 			return err
 		}
 		defer func() { err = errors.Join(err, n.db.stop()) }()
@@ -87,7 +92,8 @@ func (n *node) build() error {
 		wanted bool
 		build  func() error
 	}{
-		{n.has(roleGateway) || n.has(roleMediation), n.buildBus},
+		{n.has(roleGateway) || n.has(roleMediation) && !n.clustered(), n.buildBus},
+		{n.clustered() && (n.has(roleGateway) || n.has(roleMediation)), n.buildCluster},
 		{n.has(roleGateway), n.buildGateway},
 		{n.has(roleMediation), n.buildMediation},
 		{n.has(roleAdmin), n.buildAdmin},

@@ -8,47 +8,17 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/media"
 	"github.com/ligate/ligate/intercept/sipproxy"
 	"github.com/ligate/ligate/intercept/tasking"
 	"github.com/ligate/ligate/intercept/tee"
-	"github.com/ligate/ligate/internal/logging"
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/li"
 )
-
-// buildBus makes the bus that carries PDUs from gateway to mediation.
-func (n *node) buildBus() error {
-	key, err := n.cfg.secrets().busKey()
-	if err != nil {
-		return err
-	}
-	cfg := bus.Config{
-		Dir: filepath.Join(n.cfg.DataDir, "bus"), Key: key, Log: logging.Foreign(n.log, "nats"),
-		MaxBytes: n.cfg.Bus.MaxBytes, SyncAlways: n.cfg.Bus.SyncAlways, Listen: n.cfg.Bus.Listen,
-	}
-	if !n.has(roleGateway) {
-		cfg.Listen = "" // it holds what waits for LEMFs only
-	}
-	if cfg.Listen != "" {
-		own, err := n.cfg.secrets().busServer()
-		if err != nil {
-			return err
-		}
-		cfg.TLS = pki.Server(own, n.cfg.Bus.MediationCertificate)
-	}
-	if n.bus, err = bus.New(cfg); err != nil {
-		return err
-	}
-	n.add(part{name: "bus", run: n.bus.Run, ready: n.bus.Ready(), late: true})
-	return nil
-}
 
 // buildGateway makes the POI: tasking, tee, relay, proxy and the X1 listener.
 func (n *node) buildGateway() error {
@@ -62,6 +32,7 @@ func (n *node) buildGateway() error {
 		return err
 	}
 	n.add(part{name: "tee", run: func(ctx context.Context) error {
+		defer close(n.copied)
 		select {
 		case <-n.bus.Ready():
 			return copies.Run(ctx)

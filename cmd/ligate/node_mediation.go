@@ -12,6 +12,7 @@ import (
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/mediation/correlate"
 	"github.com/ligate/ligate/mediation/evidence"
+	"github.com/ligate/ligate/mediation/share"
 )
 
 // consumer is a bus that mediation reads, of this process or of a gateway elsewhere.
@@ -20,13 +21,22 @@ type consumer interface {
 	Ready() <-chan struct{}
 }
 
-// buildMediation makes the MDF: one correlator a bus.
+// buildMediation makes the MDF: one correlator a bus. Every process that reads the same
+// bus must call it by the same name.
 func (n *node) buildMediation() error {
 	if err := n.buildOutlet(); err != nil {
 		return err
 	}
-	if n.has(roleGateway) {
-		if err := n.addCorrelator("own", n.bus); err != nil {
+	if n.cluster != nil {
+		if err := n.addCorrelator("cluster", "cluster", n.cluster); err != nil {
+			return err
+		}
+	} else if n.has(roleGateway) {
+		name, err := n.busName()
+		if err != nil {
+			return err
+		}
+		if err := n.addCorrelator("own", name, n.bus); err != nil {
 			return err
 		}
 	}
@@ -40,14 +50,30 @@ func (n *node) buildMediation() error {
 			return err
 		}
 		n.add(part{name: "bus " + s.Addr, run: remote.Run, late: true})
-		if err := n.addCorrelator(s.Addr, remote); err != nil {
+		if err := n.addCorrelator(s.Addr, gatewayBus+s.Certificate, remote); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *node) addCorrelator(source string, from consumer) error {
+const gatewayBus = "gateway "
+
+// busName names our own bus as mediations elsewhere do, where there can be any.
+func (n *node) busName() (string, error) {
+	if n.cfg.Bus.Listen == "" {
+		return gatewayBus + n.cfg.Gateway.ID, nil
+	}
+	own, err := n.cfg.secrets().busServer()
+	if err != nil {
+		return "", err
+	}
+	return gatewayBus + pki.Fingerprint(own.Certificate[0]), nil
+}
+
+// addCorrelator adds this process's share of the mediation of one bus: also alone, so
+// that a second process that is started by mistake reads nothing twice.
+func (n *node) addCorrelator(source, name string, from consumer) error {
 	store, err := n.openEvidence()
 	if err != nil {
 		return err
@@ -55,6 +81,13 @@ func (n *node) addCorrelator(source string, from consumer) error {
 	correlator, err := correlate.New(correlate.Config{
 		Bus: from, Tasks: n.db.warrants, Store: store, Alarms: n.db.warrants, Log: n.log, Outlet: n.outlet,
 		LIReg: prometheus.WrapRegistererWith(prometheus.Labels{"source": source}, n.li), CCEvery: time.Duration(n.cfg.Mediation.SegmentEvery),
+	})
+	if err != nil {
+		return err
+	}
+	sharer, err := share.New(share.Config{
+		Store: n.db.warrants, Work: "mediation of " + name, Parts: bus.Partitions, Run: correlator.RunPartition, Log: n.log,
+		OpsReg: prometheus.WrapRegistererWith(prometheus.Labels{"source": source}, n.ops),
 	})
 	if err != nil {
 		return err
@@ -67,7 +100,7 @@ func (n *node) addCorrelator(source string, from consumer) error {
 				return nil
 			}
 		}
-		return correlator.Run(ctx)
+		return sharer.Run(ctx)
 	}})
 	return nil
 }

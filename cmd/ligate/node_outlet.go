@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/mediation/deliver"
@@ -28,20 +32,48 @@ func (n *node) buildOutlet() error {
 	if err != nil {
 		return err
 	}
-	signer, ok := integrity.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return errors.New("the key that signs integrity checks is no ECDSA key")
+	signer, err := ecdsaKey(integrity)
+	if err != nil {
+		return err
+	}
+	dropKey, err := n.cfg.secrets().dropKey()
+	if err != nil {
+		return err
+	}
+	// In a cluster several mediations share what waits for the LEMFs: one at a time has
+	// an agency's connection.
+	spools, hold := n.bus, (func(context.Context, string, func(context.Context) error) error)(nil)
+	if n.cluster != nil {
+		spools, hold = n.cluster, n.db.warrants.Hold
 	}
 	n.outlet, err = deliver.New(deliver.Config{
-		Bus: n.bus, Records: n.db.warrants, Outbox: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
+		Bus: spools, Hold: hold, Records: n.db.warrants, Outbox: store, Alarms: n.db.warrants, Log: n.log, LIReg: n.li,
 		TLS: func(lemf string) *tls.Config { return lemfTLS(own, lemf) }, Signer: signer,
 		Operator: n.cfg.Operator.ID, Element: n.cfg.Operator.Element, Key: n.cfg.Mediation.deliveryKey,
+		Drop: deliver.Drop{
+			Dir: cmp.Or(n.cfg.Mediation.DropDir, filepath.Join(n.cfg.DataDir, "drop")), Key: dropKey, Recipients: n.recipients,
+			Keep: time.Duration(n.cfg.Mediation.DropKeep), Version: version,
+		},
 	})
 	if err != nil {
 		return err
 	}
 	n.add(part{name: "handover", run: n.outlet.Run})
 	return nil
+}
+
+// recipients are the keys to which an agency's capture files are sealed.
+func (n *node) recipients(ctx context.Context, id warrant.AgencyID) ([]string, error) {
+	agency, err := n.db.warrants.Agency(ctx, id)
+	return agency.Recipients, err
+}
+
+func ecdsaKey(c tls.Certificate) (*ecdsa.PrivateKey, error) {
+	key, ok := c.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("the key that signs integrity checks is no ECDSA key")
+	}
+	return key, nil
 }
 
 // lemfTLS allows TLS 1.2: older LEMFs have no other (TS 102 232-1 clause 6.3.1).

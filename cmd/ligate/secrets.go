@@ -30,6 +30,9 @@ func (s secrets) path(name string) string { return filepath.Join(s.dir, name) }
 // busKey encrypts the bus's files.
 func (s secrets) busKey() ([]byte, error) { return pki.Secret(s.path("bus.key"), 32) }
 
+// dropKey names capture files so that their names tell nothing.
+func (s secrets) dropKey() ([]byte, error) { return pki.Secret(s.path("drop.key"), 32) }
+
 // sipKey authenticates what the proxy writes into messages.
 func (s secrets) sipKey() ([]byte, error) { return pki.Secret(s.path("sip.key"), 32) }
 

@@ -19,37 +19,7 @@ import (
 // mediation was away arrives afterwards.
 func TestRolesApart(t *testing.T) {
 	st := newStory(t)
-	ports, err := freePorts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	busAddr, gwMetrics := ports.sip, ports.metrics
-	yaml, err := os.ReadFile(st.path("operator", "ligate.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gwDir := st.path("gateway")
-	if err := os.MkdirAll(filepath.Join(gwDir, "logs"), 0o711); err != nil {
-		t.Fatal(err)
-	}
-	// Both begin from the demo's file; each keeps its part.
-	gw := strings.NewReplacer(st.path("operator"), gwDir, `metrics: {listen: "`+st.world.ports.metrics, `metrics: {listen: "`+gwMetrics,
-		st.world.ports.liMetrics, ports.liMetrics).Replace(string(yaml))
-	gw = gw[:strings.Index(gw, "mediation:")]
-	center := string(yaml)
-	center = center[:strings.Index(center, "gateway:")] + center[strings.Index(center, "mediation:"):]
-	write(t, st.path("gateway.yaml"), []byte(gw))
-	write(t, st.path("center.yaml"), []byte(center))
-	gwCerts, centerCerts := st.certificates(t, "gateway.yaml"), st.certificates(t, "center.yaml")
-	gw = strings.Replace(gw, `x1: {listen: "`+st.world.ports.x1+`"}`, fmt.Sprintf(`x1: {listen: %q, certificate: %s}`, st.world.ports.x1, centerCerts["x1-admf"]), 1) +
-		fmt.Sprintf("bus: {listen: %q, mediation_certificate: %s}\n", busAddr, centerCerts["mdf"])
-	center = strings.Replace(center, "mediation: {segment_every: 1s}",
-		fmt.Sprintf("mediation: {segment_every: 1s, sources: [{addr: %q, certificate: %s}]}", busAddr, gwCerts["bus"]), 1)
-	center = strings.Replace(center, "reconcile_every: 5s}",
-		fmt.Sprintf("reconcile_every: 5s, gateways: [{id: gw-1, url: \"https://%s/X1/NE\", certificate: %s}]}", st.world.ports.x1, gwCerts["x1-ne"]), 1)
-	write(t, st.path("gateway.yaml"), []byte(gw))
-	write(t, st.path("center.yaml"), []byte(center))
-
+	gwDir, gwMetrics := st.path("gateway"), st.apart(t).metrics
 	st.spawnRole(t, "gateway.yaml", "gateway", gwMetrics)
 	middle := st.spawnRole(t, "center.yaml", "mediation,admin", st.world.ports.metrics)
 	if err := st.world.startPhones(t.Context(), logging.New(os.Stderr, slog.LevelError+1)); err != nil {
@@ -80,6 +50,43 @@ func TestRolesApart(t *testing.T) {
 			t.Errorf("the gateway's process has a folder %s", name)
 		}
 	}
+}
+
+// apart splits the story's configuration into gateway.yaml and center.yaml, in which
+// mediation and administration stay together, and returns the ports that only the
+// gateway's process has; its bus listens on sip.
+func (st *story) apart(t *testing.T) *demoPorts {
+	t.Helper()
+	ports, err := freePorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	yaml, err := os.ReadFile(st.path("operator", "ligate.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gwDir := st.path("gateway")
+	if err := os.MkdirAll(filepath.Join(gwDir, "logs"), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	// Both begin from the demo's file; each keeps its part.
+	gw := strings.NewReplacer(st.path("operator"), gwDir, `metrics: {listen: "`+st.world.ports.metrics, `metrics: {listen: "`+ports.metrics,
+		st.world.ports.liMetrics, ports.liMetrics).Replace(string(yaml))
+	gw = gw[:strings.Index(gw, "mediation:")]
+	center := string(yaml)
+	center = center[:strings.Index(center, "gateway:")] + center[strings.Index(center, "mediation:"):]
+	write(t, st.path("gateway.yaml"), []byte(gw))
+	write(t, st.path("center.yaml"), []byte(center))
+	gwCerts, centerCerts := st.certificates(t, "gateway.yaml"), st.certificates(t, "center.yaml")
+	gw = strings.Replace(gw, `x1: {listen: "`+st.world.ports.x1+`"}`, fmt.Sprintf(`x1: {listen: %q, certificate: %s}`, st.world.ports.x1, centerCerts["x1-admf"]), 1) +
+		fmt.Sprintf("bus: {listen: %q, mediation_certificate: %s}\n", ports.sip, centerCerts["mdf"])
+	center = strings.Replace(center, "mediation: {segment_every: 1s}",
+		fmt.Sprintf("mediation: {segment_every: 1s, sources: [{addr: %q, certificate: %s}]}", ports.sip, gwCerts["bus"]), 1)
+	center = strings.Replace(center, "reconcile_every: 5s}",
+		fmt.Sprintf("reconcile_every: 5s, gateways: [{id: gw-1, url: \"https://%s/X1/NE\", certificate: %s}]}", st.world.ports.x1, gwCerts["x1-ne"]), 1)
+	write(t, st.path("gateway.yaml"), []byte(gw))
+	write(t, st.path("center.yaml"), []byte(center))
+	return ports
 }
 
 // certificates reads what ligate config certificates prints.

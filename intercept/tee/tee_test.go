@@ -115,7 +115,13 @@ func (w *world) tap(t testing.TB, content bool) *tasking.Tap {
 	if err := w.index.Activate(task); err != nil {
 		t.Fatal(err)
 	}
-	return w.index.Match(id)[0]
+	for _, tap := range w.index.Match(id) {
+		if tap.XID() == iri.XID {
+			return tap
+		}
+	}
+	t.Fatal("the Task does not match its target")
+	return nil
 }
 
 var (
@@ -250,4 +256,23 @@ func BenchmarkX3(b *testing.B) {
 	}
 	const pduBytes = 40 + 8 + 8 + 12 + 28 + 172
 	b.ReportMetric(float64(stored)/pduBytes/float64(b.N)*100, "%stored")
+}
+
+// Under a Task of signalling only, what is content in a message's body never leaves
+// the gateway; under one of content it does.
+func TestSignallingOnlyHasNoTexts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0, 0)
+	w.run(t)
+	text := []byte("MESSAGE sip:bob@example.net SIP/2.0\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nsecret")
+	at := netip.MustParseAddrPort("192.0.2.1:5060")
+	for i, media := range []bool{false, true} {
+		line := w.tee.Line(w.tap(t, media), uint64(i)+1)
+		line.X2(time.Now(), x2x3.FromTarget, at, at, sipevent.Event{Stage: sipevent.Report, Method: "MESSAGE"}, text)
+	}
+	for _, p := range w.store.await(t, 2) {
+		if got, want := bytes.Contains(p.Payload, []byte("secret")), p.Correlation == 2; got != want || !bytes.Contains(p.Payload, []byte("Content-Length: 6")) {
+			t.Errorf("call %d: the text is there: %t, want %t", p.Correlation, got, want)
+		}
+	}
 }

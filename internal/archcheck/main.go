@@ -31,6 +31,7 @@ func may() map[string][]string {
 		"mediation":                  {"li", "bus", "warrant", "audit"},
 		"mediation/evidence/segment": {"li"},
 		"mediation/evidence/open":    {"li", "mediation/evidence/segment"},
+		"mediation/etsi":             {"li"},
 		"api":                        {"warrant", "mediation/evidence", "audit", "li", "migrations"},
 	}
 }
@@ -39,7 +40,7 @@ func may() map[string][]string {
 func doors() map[string][]string {
 	return map[string][]string{
 		"github.com/emiago/sipgo":   {"intercept/sipproxy", "internal/demo"},
-		"github.com/nats-io/":       {"bus"},
+		"github.com/nats-io/":       {"bus", "internal/natstest"},
 		"github.com/jackc/pgx/":     {"warrant/pgstore", "audit", "mediation/evidence", "migrations", "internal/devpg", "internal/pgtest", "cmd/ligate"},
 		"github.com/go-chi/chi/":    {"api", "cmd/ligate"},
 		"filippo.io/age":            {"mediation/evidence", "warrant", "internal/agency"},

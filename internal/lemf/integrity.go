@@ -10,14 +10,20 @@ import (
 	"github.com/ligate/ligate/mediation/etsi"
 )
 
-// check judges an integrity check of TS 102 232-1 clause 7.2: a hash over whole
-// PS-PDUs in the order of their numbers, or a signature over such hash PDUs.
-func (s *session) check(p *etsi.PDU, signer *ecdsa.PublicKey, shown func([]byte) ([]byte, error)) (fault string, err error) {
+// check keeps an integrity check and judges it.
+func (s *session) check(p *etsi.PDU) (fault string, err error) {
 	if _, err := s.checks.Write(p.Raw); err != nil {
 		return "", fmt.Errorf("lemf: %w", err)
 	}
+	return s.judge(p)
+}
+
+// judge holds an integrity check of TS 102 232-1 clause 7.2 against what came: a hash
+// over whole PS-PDUs in the order of their numbers, or a signature over such hash
+// PDUs.
+func (s *session) judge(p *etsi.PDU) (fault string, err error) {
 	if p.Integrity.Signature {
-		return s.signature(p, signer), nil
+		return s.signature(p), nil
 	}
 	if _, known := s.hashes[p.Seq]; known {
 		return "", nil // it came again
@@ -35,7 +41,7 @@ func (s *session) check(p *etsi.PDU, signer *ecdsa.PublicKey, shown func([]byte)
 		if raw == nil {
 			return fmt.Sprintf("integrity check %d covers number %d, which did not come", p.Seq, seq), nil
 		}
-		if raw, err = shown(raw); err != nil {
+		if raw, err = s.shown(raw); err != nil {
 			return fmt.Sprintf("integrity check %d: number %d does not open", p.Seq, seq), nil
 		}
 		digest.Write(raw)
@@ -50,37 +56,35 @@ func (s *session) check(p *etsi.PDU, signer *ecdsa.PublicKey, shown func([]byte)
 	return "", nil
 }
 
-func (s *session) signature(p *etsi.PDU, signer *ecdsa.PublicKey) (fault string) {
+func (s *session) signature(p *etsi.PDU) (fault string) {
 	h, ok := hashes()[p.Integrity.Hash]
 	if !ok || p.Integrity.Sig != etsi.SigECDSA {
 		return "a signature of an algorithm that does not count here"
 	}
-	if signer == nil {
+	if s.signer == nil {
 		return ""
 	}
-	digest, again := h.New(), true
+	digest := h.New()
 	for _, number := range p.Integrity.Included {
 		hash, known := s.hashes[number]
 		if !known {
 			return fmt.Sprintf("signature %d covers integrity check %d, which did not come", p.Seq, number)
 		}
 		digest.Write(hash.raw)
-		again = again && hash.signed
 	}
-	if !ecdsa.VerifyASN1(signer, digest.Sum(nil), p.Integrity.Value) {
+	if !ecdsa.VerifyASN1(s.signer, digest.Sum(nil), p.Integrity.Value) {
 		return fmt.Sprintf("signature %d is wrong", p.Seq)
 	}
 	for _, number := range p.Integrity.Included {
-		hash := s.hashes[number]
-		hash.signed = true
-		s.hashes[number] = hash
-	}
-	if !again {
-		s.counts.Signed += uint64(len(p.Integrity.Included))
+		if hash := s.hashes[number]; !hash.signed { // else it came again
+			hash.signed = true
+			s.hashes[number] = hash
+			s.counts.Signed++
+		}
 	}
 	return ""
 }
 
 func hashes() map[etsi.HashAlgorithm]crypto.Hash {
-	return map[etsi.HashAlgorithm]crypto.Hash{etsi.SHA256: crypto.SHA256, etsi.SHA384: crypto.SHA384, etsi.SHA512: crypto.SHA512}
+	return map[etsi.HashAlgorithm]crypto.Hash{etsi.HashSHA256: crypto.SHA256, etsi.HashSHA384: crypto.SHA384, etsi.HashSHA512: crypto.SHA512}
 }

@@ -54,6 +54,7 @@ const (
 	maxFaults   = 1000
 	maxSkew     = 10 * time.Second // a PDU from further in the future has a wrong clock
 	readBuffer  = 1 << 20
+	maxAsked    = 256 // questions that wait for their answer
 )
 
 // New validates the configuration; Run listens.
@@ -134,11 +135,21 @@ var errSpeech = errors.New("lemf: what came is no PS-PDU of a mediation")
 // serve takes the PDUs of one connection.
 func (l *LEMF) serve(c net.Conn, kind etsi.Kind) error {
 	in := bufio.NewReaderSize(c, readBuffer)
-	enc, err := etsi.NewEncoder(etsi.Stream{LIID: "lemf", AuthCountry: "XX", Operator: "lemf"})
+	enc, err := etsi.NewEncoder(ownStream())
 	if err != nil {
 		return err
 	}
-	a := &answerer{conn: c, enc: enc, lemf: l}
+	a := &answerer{conn: c, enc: enc, lemf: l, due: make(chan question, maxAsked)}
+	answers := make(chan error, 1)
+	go func() {
+		answers <- a.run()
+		_ = c.Close() // after an error nothing would be answered any more
+	}()
+	defer func() {
+		_ = c.Close()
+		close(a.due)
+		<-answers
+	}()
 	var buf []byte
 	for {
 		if err := c.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
@@ -169,11 +180,11 @@ func readPDU(in *bufio.Reader, buf []byte) ([]byte, error) {
 			buf = append(buf, b)
 		}
 		n, err := etsi.Frame(buf)
-		if errors.Is(err, etsi.ErrShort) {
+		if errors.Is(err, etsi.ErrShort) && n == 0 {
 			want++
 			continue
 		}
-		if err != nil {
+		if err != nil && n == 0 {
 			return nil, errSpeech
 		}
 		at := len(buf)
@@ -255,7 +266,7 @@ func (l *LEMF) session(k Key) (*session, error) {
 	if s := l.sessions[k]; s != nil {
 		return s, nil
 	}
-	s, err := openSession(l.cfg.Dir, k)
+	s, err := openSession(l.cfg.Dir, k, verifier{l.cfg.Signer, l.shown})
 	if err == nil {
 		l.sessions[k] = s
 	}
@@ -265,7 +276,14 @@ func (l *LEMF) session(k Key) (*session, error) {
 // sync makes everything that came durable.
 func (l *LEMF) sync() error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	var errs error
+	for _, s := range l.sessions {
+		errs = errors.Join(errs, s.flush())
+	}
+	l.mu.Unlock()
+	if errs != nil {
+		return errs
+	}
 	if err := unix.Syncfs(int(l.notices.Fd())); err != nil { // one call for all files
 		return fmt.Errorf("lemf: sync: %w", err)
 	}

@@ -2,6 +2,7 @@ package lemf
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"io"
@@ -38,22 +39,27 @@ type place struct {
 
 // session is the PDUs of one Key, in one file.
 type session struct {
+	verifier
+
 	key    Key
 	counts Counts
 	file   *os.File
-	checks *os.File // integrity checks
-	size   int64
+	checks *os.File           // integrity checks
+	size   int64              // with what is pending
+	pend   []byte             // written at the latest when it is synced
 	places []place            // by number
 	hashes map[uint32]hashPDU // integrity checks, by number, until signed
 }
 
 type hashPDU struct {
 	raw    []byte
-	signed bool
+	signed bool // a right signature was counted
 }
 
 // maxJump is how far a number may be ahead: more is another counter.
 const maxJump = 1 << 24
+
+const flushBytes = 64 << 10
 
 var errFile = errors.New("lemf: a file of an earlier run is no sequence of PS-PDUs")
 
@@ -70,13 +76,19 @@ func folder(dir string, k Key) string {
 	return filepath.Join(dir, fmt.Sprintf("liid-%x", string(k.LIID)), fmt.Sprint(k.CIN))
 }
 
+// verifier is what integrity checks are held against.
+type verifier struct {
+	signer *ecdsa.PublicKey // nil = signatures are not checked
+	shown  func([]byte) ([]byte, error)
+}
+
 // openSession opens the files of a Key and reads what an earlier run left.
-func openSession(dir string, k Key) (*session, error) {
+func openSession(dir string, k Key, v verifier) (*session, error) {
 	path := folder(dir, k)
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("lemf: %w", err)
 	}
-	s := &session{key: k, hashes: map[uint32]hashPDU{}}
+	s := &session{key: k, verifier: v, hashes: map[uint32]hashPDU{}}
 	var err error
 	if s.file, err = os.OpenFile(filepath.Join(path, kindName(k.Kind)+".ber"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("lemf: %w", err)
@@ -84,7 +96,7 @@ func openSession(dir string, k Key) (*session, error) {
 	if s.checks, err = os.OpenFile(filepath.Join(path, kindName(k.Kind)+".check.ber"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("lemf: %w", err), s.file.Close())
 	}
-	if err := s.recover(); err != nil {
+	if err := errors.Join(s.recover(), s.recoverChecks()); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -92,13 +104,38 @@ func openSession(dir string, k Key) (*session, error) {
 
 // recover indexes the file and cuts off a torn end.
 func (s *session) recover() error {
-	b, err := io.ReadAll(s.file)
+	return whole(s.file, func(p *etsi.PDU) error {
+		if int64(p.Seq) > int64(len(s.places))+maxJump {
+			return errFile
+		}
+		s.index(p.Seq, len(p.Raw))
+		s.counts.PDUs++
+		return nil
+	})
+}
+
+// recoverChecks reads the integrity checks that came, and cuts off a torn end: a
+// signature may come whose hash an earlier run took. Faults were told then.
+func (s *session) recoverChecks() error {
+	return whole(s.checks, func(p *etsi.PDU) error {
+		if p.Integrity == nil {
+			return errFile
+		}
+		_, err := s.judge(p)
+		return err
+	})
+}
+
+// whole reads the PDUs of a file and cuts off a torn end.
+func whole(file *os.File, each func(*etsi.PDU) error) error {
+	b, err := io.ReadAll(file)
 	if err != nil {
 		return fmt.Errorf("lemf: %w", err)
 	}
+	size := int64(0)
 	for len(b) > 0 {
 		n, err := etsi.Frame(b)
-		if errors.Is(err, etsi.ErrShort) || err == nil && n > len(b) {
+		if errors.Is(err, etsi.ErrShort) {
 			break
 		}
 		if err != nil {
@@ -108,14 +145,12 @@ func (s *session) recover() error {
 		if err != nil {
 			return errFile
 		}
-		if int64(p.Seq) > int64(len(s.places))+maxJump {
-			return errFile
+		if err := each(&p); err != nil {
+			return err
 		}
-		s.index(p.Seq, n)
-		s.counts.PDUs++
-		b = b[n:]
+		size, b = size+int64(n), b[n:]
 	}
-	if err := s.file.Truncate(s.size); err != nil {
+	if err := file.Truncate(size); err != nil {
 		return fmt.Errorf("lemf: %w", err)
 	}
 	return nil
@@ -145,18 +180,34 @@ func (s *session) put(seq uint32, raw []byte) (fresh bool, fault string, err err
 		s.counts.Missing--
 		fault = fmt.Sprintf("number %d came late", seq)
 	}
-	if _, err := s.file.WriteAt(raw, s.size); err != nil {
-		return false, fault, fmt.Errorf("lemf: %w", err)
-	}
+	s.pend = append(s.pend, raw...)
 	s.index(seq, len(raw))
 	s.counts.PDUs++
-	return true, fault, nil
+	if len(s.pend) >= flushBytes {
+		err = s.flush()
+	}
+	return true, fault, err
+}
+
+// flush writes what is pending.
+func (s *session) flush() error {
+	if len(s.pend) == 0 {
+		return nil
+	}
+	if _, err := s.file.WriteAt(s.pend, s.size-int64(len(s.pend))); err != nil {
+		return fmt.Errorf("lemf: %w", err)
+	}
+	s.pend = s.pend[:0]
+	return nil
 }
 
 // again judges a PDU that is there already.
 func (s *session) again(p place, raw []byte) (fault string) {
 	s.counts.Duplicates++
 	before := make([]byte, p.size)
+	if s.flush() != nil {
+		return "a PDU could not be written"
+	}
 	if _, err := s.file.ReadAt(before, p.at); err != nil || !bytes.Equal(before, raw) {
 		return "a PDU came again with other octets"
 	}
@@ -168,6 +219,9 @@ func (s *session) read(seq uint32) ([]byte, error) {
 	if seq >= uint32(len(s.places)) || s.places[seq].size == 0 { //nolint:gosec // numbers are 32 bits
 		return nil, nil
 	}
+	if err := s.flush(); err != nil {
+		return nil, err
+	}
 	b := make([]byte, s.places[seq].size)
 	if _, err := s.file.ReadAt(b, s.places[seq].at); err != nil {
 		return nil, fmt.Errorf("lemf: %w", err)
@@ -175,4 +229,4 @@ func (s *session) read(seq uint32) ([]byte, error) {
 	return b, nil
 }
 
-func (s *session) close() error { return errors.Join(s.file.Close(), s.checks.Close()) }
+func (s *session) close() error { return errors.Join(s.flush(), s.file.Close(), s.checks.Close()) }

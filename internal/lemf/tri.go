@@ -1,6 +1,7 @@
 package lemf
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -13,9 +14,33 @@ import (
 type answerer struct {
 	lemf *LEMF
 	enc  *etsi.Encoder
+	due  chan question // to be answered once what came before is synced
 
 	mu   sync.Mutex // guards conn's writing
 	conn net.Conn
+}
+
+// question is a keep-alive or a PDU acknowledgement request.
+type question struct {
+	seq    uint32
+	answer etsi.TRI
+}
+
+// run syncs and answers, in the order of the questions, while the connection reads on.
+func (a *answerer) run() error {
+	enc, err := etsi.NewEncoder(ownStream())
+	if err != nil {
+		return err
+	}
+	for q := range a.due {
+		if err := a.lemf.sync(); err != nil { // what is answered is kept
+			return err
+		}
+		if err := a.send(enc.AppendTRI(nil, q.seq, a.lemf.cfg.Now(), q.answer)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *answerer) send(b []byte, err error) error {
@@ -30,19 +55,26 @@ func (a *answerer) send(b []byte, err error) error {
 	return nil
 }
 
+// errAsked says that the other side asks faster than a disk syncs.
+var errAsked = errors.New("lemf: too many keep-alives wait for their answer")
+
+func ownStream() etsi.Stream { return etsi.Stream{LIID: "lemf", AuthCountry: "XX", Operator: "lemf"} }
+
 // tri acts on a PDU of the transport (TS 102 232-1 clauses 6.3.4 to 6.3.6, 7.2).
 func (l *LEMF) tri(p *etsi.PDU, kind etsi.Kind, a *answerer) error {
 	now := l.cfg.Now()
 	switch p.TRI {
 	case etsi.TRIKeepalive, etsi.TRIPDUAckRequest:
-		if err := l.sync(); err != nil { // what is answered is kept
-			return err
-		}
 		answer := etsi.TRIKeepaliveResponse
 		if p.TRI == etsi.TRIPDUAckRequest {
 			answer = etsi.TRIPDUAckResponse
 		}
-		return a.send(a.enc.AppendTRI(nil, p.Seq, now, answer))
+		select {
+		case a.due <- question{p.Seq, answer}:
+			return nil
+		default:
+			return errAsked
+		}
 	case etsi.TRIOptionRequest:
 		return a.send(a.enc.AppendOptionResponse(nil, p.Seq, now, l.cfg.PDUAck && p.PDUAckRequested))
 	case etsi.TRIIntegrityCheck:
@@ -65,7 +97,7 @@ func (l *LEMF) check(p *etsi.PDU, kind etsi.Kind) error {
 	if err != nil {
 		return err
 	}
-	fault, err := s.check(p, l.cfg.Signer, l.shown)
+	fault, err := s.check(p)
 	if fault != "" {
 		l.faultLocked(fmt.Sprintf("CIN %d %s: %s", p.CIN, kindName(kind), fault))
 	}
@@ -79,17 +111,29 @@ func (l *LEMF) shown(raw []byte) ([]byte, error) {
 	if err != nil || p.What != etsi.PayloadEncrypted || l.cfg.Opener == nil {
 		return raw, err
 	}
-	return l.cfg.Opener.AppendOpened(nil, &p)
+	inner, counter, err := l.cfg.Opener.Open(&p)
+	if err != nil {
+		return nil, err
+	}
+	clear, err := etsi.NewSealer(etsi.EncNone, nil)
+	if err != nil {
+		return nil, err
+	}
+	return clear.AppendSealed(nil, inner.Raw, counter)
 }
 
 func (l *LEMF) ended(p *etsi.PDU, kind etsi.Kind) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, err := l.session(Key{p.LIID, p.CIN, kind})
-	if err == nil {
-		s.counts.Ended = true
+	if err != nil {
+		return err
 	}
-	return err
+	if n := s.counts.PDUs - min(s.counts.PDUs, s.counts.Checked); n > 0 && !s.counts.Ended {
+		l.faultLocked(fmt.Sprintf("CIN %d %s: no right integrity check covers %d PDUs at the end of the session", p.CIN, kindName(kind), n))
+	}
+	s.counts.Ended = true
+	return nil
 }
 
 // Lags is how long PDUs took from the tap, in steps of a millisecond.

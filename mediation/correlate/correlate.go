@@ -34,7 +34,7 @@ type Config struct {
 	EndGrace     time.Duration    // what still comes after a call's end; default 2 s
 	IdleAfter    time.Duration    // a session of which nothing is heard is closed; default 12 h
 	MaxHeldBytes int64            // bus octets held in memory, over all partitions; default 256 MiB
-	Workers      int              // of each partition; default 1
+	Workers      int              // of each partition; default 4
 	Now          func() time.Time // default time.Now
 }
 
@@ -74,7 +74,7 @@ const (
 	defaultIdleAfter    = 12 * time.Hour
 	defaultMaxHeld      = 256 << 20
 	minMaxHeld          = 4 << 20
-	defaultWorkers      = 1
+	defaultWorkers      = 4
 	queueLength         = 64
 	attemptTimeout      = 15 * time.Second
 	minRetry            = 50 * time.Millisecond

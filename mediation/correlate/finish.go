@@ -39,7 +39,8 @@ func (w *worker) finish(ctx context.Context, e *entry) (step string, err error) 
 	if step, err = w.store(ctx, s, true); err != nil {
 		return step, err
 	}
-	if !s.empty() { // on its way to the LEMF's spool
+	if !s.empty() || len(e.queue) > 0 { // on its way to the LEMF's spool, or something came meanwhile
+		s.asked = time.Time{}
 		return "", nil
 	}
 	return "close_session", w.close(ctx, s, end)

@@ -16,11 +16,13 @@ import (
 const checkEvery = 1000
 
 // settleLine finds out, once, how a session's records are pushed.
-func (w *worker) settleLine(s *session, info warrant.TaskInfo) {
+func (w *worker) settleLine(ctx context.Context, s *session, info warrant.TaskInfo) (err error) {
 	if s.lined || w.cfg.Outlet == nil {
-		return
+		return nil
 	}
-	s.lined, s.line = true, w.cfg.Outlet.Line(info, s.progress)
+	s.line, err = w.cfg.Outlet.Line(ctx, info, s.progress)
+	s.lined = err == nil
+	return err
 }
 
 // push numbers new records and puts them on their way to the LEMF. Their numbers are
@@ -29,9 +31,6 @@ func (w *worker) settleLine(s *session, info warrant.TaskInfo) {
 func (s *session) push(st *stream, sh share, records []segment.Record) share {
 	first := st.next
 	st.next += uint32(len(records)) //nolint:gosec // bounded by the octets of a message
-	if !s.line.Takes(st.kind) {
-		return sh
-	}
 	var err error
 	sh.pushed, sh.octets, err = s.line.Push(st.kind, first, st.octets, records)
 	sh.failed = err != nil
@@ -131,7 +130,9 @@ func (w *worker) ending(ctx context.Context, s *session) ([]evidence.Entailed, e
 			return nil, err
 		}
 		if found {
-			w.settleLine(s, info)
+			if err := w.settleLine(ctx, s, info); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if s.line == nil {

@@ -21,6 +21,7 @@ func (w *worker) store(ctx context.Context, s *session, all bool) (step string, 
 			if step, err = w.commit(ctx, s, st, st.waiting[0]); err != nil {
 				return step, err
 			}
+			w.drain(ctx)
 		}
 	}
 	return "", nil

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/ligate/ligate/mediation/deliver"
@@ -62,14 +63,18 @@ func (c *Correlator) newSession(p *evidence.Progress) *session {
 	now := c.cfg.Now()
 	s := &session{
 		progress: p, facts: factsOf(p), heard: now, asked: now,
-		iri: &stream{kind: segment.KindIRI, every: c.cfg.IRIEvery, limit: c.cfg.SegmentBytes, next: p.NextIRI, octets: p.OctetsIRI, tracker: tracker{last: p.TapSeqX2}},
-		cc:  &stream{kind: segment.KindCC, every: c.cfg.CCEvery, limit: c.cfg.SegmentBytes, next: p.NextCC, octets: p.OctetsCC, tracker: tracker{last: p.TapSeqX3}},
+		iri: &stream{kind: segment.KindIRI, every: jitter(c.cfg.IRIEvery), limit: c.cfg.SegmentBytes, next: p.NextIRI, octets: p.OctetsIRI, tracker: tracker{last: p.TapSeqX2}},
+		cc:  &stream{kind: segment.KindCC, every: jitter(c.cfg.CCEvery), limit: c.cfg.SegmentBytes, next: p.NextCC, octets: p.OctetsCC, tracker: tracker{last: p.TapSeqX3}},
 	}
 	if !p.EndedAt.IsZero() {
 		s.endSeen = now
 	}
 	return s
 }
+
+// jitter shortens a time by up to a quarter, so that sessions that began together, as
+// after a restart, are not stored together for ever.
+func jitter(d time.Duration) time.Duration { return d - rand.N(d/4+1) } //nolint:gosec // no secret
 
 func (s *session) stream(kind segment.Kind) *stream {
 	if kind == segment.KindIRI {

@@ -44,26 +44,49 @@ func (w *worker) run(ctx context.Context) {
 	ticker := time.NewTicker(max(min(w.cfg.IRIEvery, w.cfg.CCEvery, w.cfg.EndGrace)/5, minTick))
 	defer ticker.Stop()
 	for {
+		tick := ticker.C
+		if len(w.calls) == 0 {
+			tick = nil // most workers of a quiet deployment: nothing wakes them
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case p := <-w.in:
 			w.part(ctx, p)
-		case <-ticker.C:
+		case <-tick:
 			w.sweep(ctx)
 		}
 	}
 }
 
 // part queues a part behind those of its call that wait, and works on them.
-func (w *worker) part(ctx context.Context, p part) {
+func (w *worker) part(ctx context.Context, p part) { w.attend(ctx, w.queue(p)) }
+
+func (w *worker) queue(p part) *entry {
 	e := w.calls[p.call]
 	if e == nil {
 		e = &entry{id: p.call}
 		w.calls[p.call] = e
 	}
 	e.queue = append(e.queue, p)
-	w.attend(ctx, e)
+	return e
+}
+
+// drain takes what has come meanwhile: between two commits, so that what goes to a
+// LEMF at once waits for one disk write at most.
+func (w *worker) drain(ctx context.Context) {
+	for {
+		select {
+		case p := <-w.in:
+			if e := w.queue(p); !e.trouble.waits(w.cfg.Now()) {
+				if step, err := w.take(ctx, e); err != nil {
+					w.failed(ctx, e, step, err)
+				}
+			}
+		default:
+			return
+		}
+	}
 }
 
 // sweep stores what is due, closes what has ended and forgets what is over.
@@ -94,6 +117,12 @@ func (w *worker) attend(ctx context.Context, e *entry) {
 		w.recovered(ctx, e)
 		return
 	}
+	w.failed(ctx, e, step, err)
+}
+
+// failed lets a call wait, and shows trouble that lasts.
+func (w *worker) failed(ctx context.Context, e *entry, step string, err error) {
+	now := w.cfg.Now()
 	e.trouble.failed(now)
 	w.trouble(ctx, step, err)
 	if now.Sub(e.trouble.since) >= stallAlarm && !e.trouble.alarmed {
@@ -162,10 +191,12 @@ func (w *worker) takePart(ctx context.Context, e *entry, p part) (step string, e
 			return "", nil
 		}
 	}
-	w.refuse(ctx, p, refused)
 	if found {
-		w.settleLine(e.session, info)
+		if err := w.settleLine(attempt, e.session, info); err != nil {
+			return "find_delivery", err
+		}
 	}
+	w.refuse(ctx, p, refused)
 	taken, duplicates := e.session.take(p, pdus, w.cfg.Now())
 	w.metrics.duplicates.Add(float64(duplicates))
 	if taken == 0 {

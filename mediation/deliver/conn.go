@@ -62,6 +62,7 @@ type conn struct {
 	room        chan struct{} // closed and replaced when something is confirmed
 	seq         uint32        // of the next keep-alive or other TRI PDU of ours
 	asked       []probe       // not answered, oldest first
+	worked      bool          // a question was answered
 	lastSend    time.Time
 	lastProbe   time.Time
 	pduAck      bool // the LEMF agreed to acknowledge PDUs
@@ -154,6 +155,7 @@ func (c *conn) answered(seq uint32, ack bool) error {
 	for i, p := range c.asked {
 		if p.seq == seq && p.ack == ack {
 			c.asked = c.asked[i+1:] // answers come in the order of questions
+			c.worked = true
 			if c.link.delivery.Confirm != confirmTCP && (ack || !c.pduAck) {
 				c.confirm(p.total)
 			}
@@ -231,14 +233,14 @@ func peekPDU(in *bufio.Reader) ([]byte, error) {
 		b, _ := in.Peek(in.Buffered())
 		n, err := etsi.Frame(b)
 		switch {
-		case errors.Is(err, etsi.ErrShort):
-			want = len(b) + 1
-		case err != nil || n > maxAnswerBytes:
+		case n > maxAnswerBytes:
 			return nil, errForeign
-		case n <= len(b):
-			return b[:n], nil
+		case errors.Is(err, etsi.ErrShort):
+			want = max(n, len(b)+1)
+		case err != nil:
+			return nil, errForeign
 		default:
-			want = n
+			return b[:n], nil
 		}
 		if want > maxAnswerBytes {
 			return nil, errForeign

@@ -82,7 +82,7 @@ func TestConnectionsThatBreak(t *testing.T) {
 	w := newWorld(t, nil)
 	l, cert, _ := w.lemf(t, nil)
 	hi2, hi3 := l.Addrs()
-	w.to(t, warrant.Delivery{AgencyID: "a"}, cutter(t, hi2.String(), 100*time.Millisecond), cutter(t, hi3.String(), 100*time.Millisecond), cert)
+	w.to(t, warrant.Delivery{AgencyID: "a"}, cutter(t, hi2.String(), 300*time.Millisecond), cutter(t, hi3.String(), 300*time.Millisecond), cert)
 	line := w.line(t, "a", "LI-1", 1, true)
 	w.push(t, "a", line, segment.KindIRI, 50, signalling(200))
 	w.push(t, "a", line, segment.KindCC, 400, content(8000))
@@ -142,7 +142,7 @@ func listen(t *testing.T, own tls.Certificate, client string, handle func(net.Co
 // with the next.
 func TestHostileLEMF(t *testing.T) {
 	t.Parallel()
-	enc, err := etsi.NewEncoder(etsi.Stream{LIID: "x", Operator: "x"})
+	enc, err := etsi.NewEncoder(etsi.Stream{LIID: "x", AuthCountry: "DE", Operator: "x", DeliveryCountry: "DE"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ import (
 // agency had when the session was opened here. One goroutine uses it.
 type Line struct {
 	agency  *outbound
+	liid    li.LIID
+	cin     li.CIN
 	signer  *ecdsa.PrivateKey
 	enc     *etsi.Encoder
 	started time.Time
@@ -46,9 +48,27 @@ func (l *Line) Takes(kind segment.Kind) bool {
 	return l != nil && !l.agency.gone.Load() && (kind == segment.KindIRI && l.agency.delivery.HI2 != "" || kind == segment.KindCC && l.media)
 }
 
-// Push puts records of one kind on their way, numbered from first. octets is those of
-// all PS-PDUs of the kind before; size is what these add.
+// Push puts records of one kind on their way, numbered from first: to the LEMF, into
+// capture files, or both. octets is those of all PS-PDUs of the kind before; size is
+// what these add.
 func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (receipts []*Receipt, size uint64, err error) {
+	if l == nil || len(records) == 0 {
+		return nil, 0, nil
+	}
+	if l.drops(kind) {
+		if receipts, err = l.pushDrop(kind, first, records); err != nil {
+			return receipts, 0, err
+		}
+	}
+	if !l.Takes(kind) {
+		return receipts, 0, nil
+	}
+	pushed, size, err := l.stream(kind, first, octets, records)
+	return append(receipts, pushed...), size, err
+}
+
+// stream puts records on their way over HI2 or HI3.
+func (l *Line) stream(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (receipts []*Receipt, size uint64, err error) {
 	q := l.agency.queue(kind)
 	if first == 0 { // a flag that comes twice says the same
 		if pdu, err := l.enc.AppendTRI(nil, 0, timeOf(records[0]), etsi.TRIFirstSegment); err == nil {
@@ -183,13 +203,13 @@ func isRTP(b []byte) bool {
 func iriType(s string) etsi.IRIType {
 	switch s {
 	case "begin":
-		return etsi.Begin
+		return etsi.IRIBegin
 	case "continue":
-		return etsi.Continue
+		return etsi.IRIContinue
 	case "end":
-		return etsi.End
+		return etsi.IRIEnd
 	}
-	return etsi.Report
+	return etsi.IRIReport
 }
 
 func iriDirection(s string) etsi.Direction {
@@ -285,7 +305,7 @@ func (l *Line) End(at time.Time) ([]evidence.Entailed, error) {
 }
 
 func hashes() map[etsi.HashAlgorithm]crypto.Hash {
-	return map[etsi.HashAlgorithm]crypto.Hash{etsi.SHA256: crypto.SHA256, etsi.SHA384: crypto.SHA384, etsi.SHA512: crypto.SHA512}
+	return map[etsi.HashAlgorithm]crypto.Hash{etsi.HashSHA256: crypto.SHA256, etsi.HashSHA384: crypto.SHA384, etsi.HashSHA512: crypto.SHA512}
 }
 
 // sessionName is the name of the counter of (LIID, CIN, kind) on the spool; never 0.

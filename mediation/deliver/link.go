@@ -66,7 +66,7 @@ func (l *link) run(ctx context.Context) {
 	down, shown := time.Now(), false
 	for wait := firstRedial; ctx.Err() == nil; wait = min(2*wait, l.timing.Redial) {
 		began := time.Now()
-		err := l.session(ctx, func() {
+		worked, err := l.session(ctx, func() {
 			if shown {
 				shown = !closeAlarm(ctx, l.alarms, alarmDown, l.name)
 			}
@@ -75,7 +75,7 @@ func (l *link) run(ctx context.Context) {
 			return
 		}
 		l.metrics.ended(err)
-		if time.Since(began) > l.timing.Redial {
+		if worked || time.Since(began) > l.timing.Redial {
 			wait, down = firstRedial, time.Now()
 		}
 		if !shown && time.Since(down) >= l.timing.Down {
@@ -93,12 +93,13 @@ var errDial = errors.New("deliver: the LEMF cannot be reached")
 // errTLS says nothing of the cause: it may quote a certificate.
 var errTLS = errors.New("deliver: the LEMF's certificate is not the confirmed one, or it refused ours")
 
-// session is one connection, from dialling to its end.
-func (l *link) session(ctx context.Context, up func()) error {
+// session is one connection, from dialling to its end. worked says that the LEMF
+// answered over it.
+func (l *link) session(ctx context.Context, up func()) (worked bool, err error) {
 	dialer := net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	raw, err := dialer.DialContext(ctx, "tcp", l.addr)
 	if err != nil {
-		return errDial
+		return false, errDial
 	}
 	count := &counted{Conn: raw}
 	secured := tls.Client(count, l.tls)
@@ -106,11 +107,11 @@ func (l *link) session(ctx context.Context, up func()) error {
 	shake, done := context.WithTimeout(ctx, dialTimeout)
 	defer done()
 	if err := secured.HandshakeContext(shake); err != nil {
-		return errTLS
+		return false, errTLS
 	}
 	enc, err := etsi.NewEncoder(etsi.Stream{LIID: triLIID, AuthCountry: l.delivery.AuthCountry, Operator: l.operator, DeliveryCountry: l.delivery.DeliveryCountry})
 	if err != nil {
-		return err
+		return false, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -119,7 +120,7 @@ func (l *link) session(ctx context.Context, up func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
 	if err := c.negotiate(); err != nil {
-		return err
+		return false, err
 	}
 	l.metrics.connections.Inc()
 	l.metrics.up.Set(1)
@@ -128,7 +129,10 @@ func (l *link) session(ctx context.Context, up func()) error {
 	g.Go(c.read)
 	g.Go(func() error { return c.watch(ctx) })
 	g.Go(func() error { return c.pour(ctx) })
-	return g.Wait()
+	err = g.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.worked, err
 }
 
 // negotiate asks for PDU acknowledgements where the delivery wants them (clause

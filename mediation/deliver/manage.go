@@ -23,7 +23,10 @@ const (
 	alarmBroken = "handover_misconfigured"
 )
 
-const attemptTimeout = 15 * time.Second
+const (
+	attemptTimeout = 15 * time.Second
+	alarmAfter     = 5 // looks
+)
 
 // channel is one agency's interface while some delivery of it counts.
 type channel struct {
@@ -49,8 +52,11 @@ func (c *channel) name() string {
 type manager struct {
 	*Outlet
 
-	channels map[warrant.AgencyID]map[segment.Kind]*channel
-	running  sync.WaitGroup
+	refreshing sync.Mutex // one refresh at a time; guards channels, drops and failed, and is held while spools are opened
+	channels   map[warrant.AgencyID]map[segment.Kind]*channel
+	drops      map[warrant.AgencyID]*dropChannel
+	failed     map[warrant.AgencyID]int // looks in a row at which a delivery could not begin
+	running    sync.WaitGroup
 }
 
 // Run pushes until ctx ends, which is no error. What is not confirmed then goes when
@@ -61,13 +67,14 @@ func (o *Outlet) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	m := &manager{Outlet: o, channels: map[warrant.AgencyID]map[segment.Kind]*channel{}}
+	m := &manager{Outlet: o, channels: map[warrant.AgencyID]map[segment.Kind]*channel{}, drops: map[warrant.AgencyID]*dropChannel{}, failed: map[warrant.AgencyID]int{}}
 	defer m.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	o.refresh = func() error { return m.look(ctx) }
 	known := false
 	for {
-		if err := m.refresh(ctx); err != nil {
+		if err := m.look(ctx); err != nil {
 			m.trouble(ctx, "list_deliveries", err)
 		} else if !known {
 			known = true
@@ -75,6 +82,7 @@ func (o *Outlet) Run(ctx context.Context) error {
 			m.running.Go(func() { o.pump(ctx) })
 		}
 		m.lag(ctx)
+		m.dropLag(ctx)
 		if !pause(ctx, o.cfg.Refresh) {
 			return nil
 		}
@@ -88,8 +96,10 @@ func (o *Outlet) trouble(ctx context.Context, step string, err error) {
 	}
 }
 
-// refresh makes the ways out those of the deliveries that count now.
-func (m *manager) refresh(ctx context.Context) error {
+// look makes the ways out those of the deliveries that count now.
+func (m *manager) look(ctx context.Context) error {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	all, err := m.cfg.Records.ActiveDeliveries(attempt)
@@ -99,8 +109,14 @@ func (m *manager) refresh(ctx context.Context) error {
 	seen := map[warrant.AgencyID]bool{}
 	for _, d := range all {
 		seen[d.AgencyID] = true
-		if err := m.adopt(ctx, d); err != nil {
-			m.trouble(ctx, "open_spool", err)
+		err := m.adopt(ctx, d)
+		if err == nil {
+			delete(m.failed, d.AgencyID)
+			continue
+		}
+		m.trouble(ctx, "open_spool", err)
+		if m.failed[d.AgencyID]++; m.failed[d.AgencyID] == alarmAfter {
+			_ = openAlarm(ctx, m.cfg.Alarms, alarmBroken, "agency "+string(d.AgencyID))
 		}
 	}
 	m.mu.Lock()
@@ -108,6 +124,7 @@ func (m *manager) refresh(ctx context.Context) error {
 	for id, out := range m.agencies {
 		if !seen[id] { // withdrawn: what is on the spool waits for another delivery
 			out.gone.Store(true)
+			out.dropGone.Store(true)
 			delete(m.agencies, id)
 			for _, c := range m.channels[id] {
 				c.hangUp()
@@ -130,20 +147,35 @@ func (m *manager) adopt(ctx context.Context, d warrant.Delivery) error {
 	m.mu.Lock()
 	now := m.agencies[d.AgencyID]
 	m.mu.Unlock()
-	if now != nil && now.delivery.Number == d.Number || d.HI2 == "" {
+	if now != nil && now.delivery.Number == d.Number {
 		return nil
 	}
-	if m.channels[d.AgencyID] == nil {
+	out := &outbound{delivery: d}
+	if d.FileDrop {
+		var err error
+		if out.drop, err = m.openDrop(ctx, d); err != nil && !errors.Is(err, errNoDrop) {
+			return err
+		}
+	}
+	if d.HI2 != "" && m.channels[d.AgencyID] == nil {
 		if err := m.open(ctx, d); err != nil {
 			return err
 		}
 	}
-	channels := m.channels[d.AgencyID]
-	m.connect(ctx, channels[segment.KindIRI], d.HI2, d)
-	m.connect(ctx, channels[segment.KindCC], d.HI3, d)
+	if channels := m.channels[d.AgencyID]; channels != nil {
+		m.connect(ctx, channels[segment.KindIRI], d.HI2, d)
+		m.connect(ctx, channels[segment.KindCC], d.HI3, d)
+		if d.HI2 != "" {
+			out.iri, out.cc = channels[segment.KindIRI].queue, channels[segment.KindCC].queue
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.agencies[d.AgencyID] = &outbound{delivery: d, iri: channels[segment.KindIRI].queue, cc: channels[segment.KindCC].queue}
+	if now != nil { // sessions that go on keep their delivery, but not a way that is closed
+		now.gone.Store(d.HI2 == "")
+		now.dropGone.Store(!d.FileDrop)
+	}
+	m.agencies[d.AgencyID] = out
 	return nil
 }
 
@@ -161,18 +193,18 @@ func (m *manager) open(ctx context.Context, d warrant.Delivery) error {
 	}
 	m.channels[d.AgencyID] = channels
 	for _, c := range channels {
-		m.running.Go(func() { c.queue.run(ctx, c.spool, m.stuck(ctx, c)) })
+		m.running.Go(func() { c.queue.run(ctx, c.spool, m.stuck(ctx, c.name())) })
 	}
 	return nil
 }
 
 // stuck shows trouble with a spool that lasts.
-func (m *manager) stuck(ctx context.Context, c *channel) func(time.Time, error) {
+func (m *manager) stuck(ctx context.Context, name string) func(time.Time, error) {
 	shown := time.Time{}
 	return func(since time.Time, err error) {
 		if time.Since(since) >= publishAlarm && !shown.Equal(since) {
 			shown = since
-			_ = openAlarm(ctx, m.cfg.Alarms, alarmStuck, c.name())
+			_ = openAlarm(ctx, m.cfg.Alarms, alarmStuck, name)
 			m.trouble(ctx, "publish", err)
 		}
 	}
@@ -207,6 +239,8 @@ func (m *manager) lemfTLS(d warrant.Delivery) *tls.Config { return m.cfg.TLS(d.C
 
 // lag shows what waits too long, here and to the LEMF.
 func (m *manager) lag(ctx context.Context) {
+	m.refreshing.Lock()
+	defer m.refreshing.Unlock()
 	for id, channels := range m.channels {
 		m.mu.Lock()
 		out := m.agencies[id]
@@ -221,7 +255,7 @@ func (m *manager) lag(ctx context.Context) {
 			if err != nil {
 				continue
 			}
-			m.metrics.backlog(id, c.kind, b.Messages, b.Octets)
+			m.metrics.backlog(id, interfaceOf(c.kind), b.Messages, b.Octets)
 			late := b.Messages > 0 && m.cfg.Now().Sub(b.Oldest) > out.delivery.LagAlarm
 			switch {
 			case late && !c.late:
@@ -261,7 +295,7 @@ func closeAlarm(ctx context.Context, a alarms, kind, object string) bool {
 // Full shows that an agency's limit is reached: some records go to the sealed store
 // only.
 func (o *Outlet) Full(ctx context.Context, l *Line, kind segment.Kind, records int) {
-	o.metrics.refused(kind, records)
+	o.metrics.refused(interfaceOf(kind), records)
 	name := (&channel{agency: l.agency.delivery.AgencyID, kind: kind}).name()
 	if !openAlarm(ctx, o.cfg.Alarms, alarmFull, name) && ctx.Err() == nil {
 		o.cfg.Log.WarnContext(ctx, "a full buffer is not shown as an alarm", slog.Any("err", errors.New("alarm not opened")))

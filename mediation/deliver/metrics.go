@@ -17,6 +17,7 @@ type metrics struct {
 	lag                                                 *prometheus.HistogramVec
 	ends                                                *prometheus.CounterVec
 	full                                                *prometheus.CounterVec
+	files                                               *prometheus.CounterVec
 	retries                                             prometheus.Counter
 }
 
@@ -39,6 +40,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		octets:      gauge("backlog_bytes", "Their octets."),
 		ends:        counter("ends_total", "Connections and attempts that ended, by reason.", []string{"reason"}),
 		full:        counter("not_buffered_total", "Records that a full spool refused.", []string{"interface"}),
+		files:       counter("files_total", "Sealed capture files written.", []string{"agency"}),
 		retries:     prometheus.NewCounter(prometheus.CounterOpts{Name: "ligate_deliver_retries_total", Help: "Attempts that failed and were made again."}),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ligate_deliver_lag_seconds", Help: "From the tap to the connection.",
@@ -48,7 +50,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.pdus, m.duplicates, m.malformed, m.ackErrors, m.connections, m.up, m.waiting, m.octets, m.ends, m.full, m.retries, m.lag} {
+	for _, c := range []prometheus.Collector{m.pdus, m.duplicates, m.malformed, m.ackErrors, m.connections, m.up, m.waiting, m.octets, m.ends, m.full, m.files, m.retries, m.lag} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("deliver: register metrics: %w", err)
 		}
@@ -80,13 +82,13 @@ func (m *metrics) link(id warrant.AgencyID, kind segment.Kind) *linkMetrics {
 	}
 }
 
-func (m *metrics) backlog(id warrant.AgencyID, kind segment.Kind, messages, octets uint64) {
-	m.waiting.WithLabelValues(string(id), interfaceOf(kind)).Set(float64(messages))
-	m.octets.WithLabelValues(string(id), interfaceOf(kind)).Set(float64(octets))
+func (m *metrics) backlog(id warrant.AgencyID, iface string, messages, octets uint64) {
+	m.waiting.WithLabelValues(string(id), iface).Set(float64(messages))
+	m.octets.WithLabelValues(string(id), iface).Set(float64(octets))
 }
 
-func (m *metrics) refused(kind segment.Kind, records int) {
-	m.full.WithLabelValues(interfaceOf(kind)).Add(float64(records))
+func (m *metrics) refused(iface string, records int) {
+	m.full.WithLabelValues(iface).Add(float64(records))
 }
 
 // ended counts why a connection or an attempt ended.

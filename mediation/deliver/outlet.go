@@ -38,6 +38,7 @@ type Config struct {
 	Key      func(warrant.AgencyID) ([]byte, error)
 	Hold     func(ctx context.Context, name string, run func(context.Context) error) error // one process at a time; nil = there is one only
 
+	Drop    Drop // where capture files go
 	Timing  Timing
 	Refresh time.Duration    // how soon a new delivery counts; default 1s
 	Now     func() time.Time // default time.Now
@@ -68,6 +69,8 @@ type Outlet struct {
 	metrics *metrics
 	ready   chan struct{}
 
+	refresh func() error // looks which deliveries count now; set before ready is closed
+
 	mu       sync.Mutex // guards agencies, briefly
 	agencies map[warrant.AgencyID]*outbound
 }
@@ -75,8 +78,10 @@ type Outlet struct {
 // outbound is one agency's way out. It stays while its deliveries change.
 type outbound struct {
 	delivery warrant.Delivery // of the lines made from it
-	iri, cc  *queue
-	gone     atomic.Bool // the agency takes nothing any more
+	iri, cc  *queue           // nil = nothing is pushed
+	drop     *queue           // nil = no capture files
+	gone     atomic.Bool      // nothing is pushed any more
+	dropGone atomic.Bool      // no capture files any more
 }
 
 func (o *outbound) queue(kind segment.Kind) *queue {
@@ -103,7 +108,7 @@ func New(cfg Config) (*Outlet, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.Timing = cfg.Timing.withDefaults()
+	cfg.Timing, cfg.Drop = cfg.Timing.withDefaults(), cfg.Drop.withDefaults()
 	m, err := newMetrics(cfg.LIReg)
 	if err != nil {
 		return nil, err
@@ -117,25 +122,35 @@ var errNoKey = errors.New("deliver: the delivery wants an encryption container, 
 func (o *Outlet) Ready() <-chan struct{} { return o.ready }
 
 // Line returns how the records of a session are pushed from now on; nil = not at all.
+// It waits for the database where an agency's delivery is not known, and must not be
+// called before Ready.
 // A delivery that cannot work is shown as an alarm: the sealed store goes on.
-func (o *Outlet) Line(info warrant.TaskInfo, p *evidence.Progress) *Line {
-	l, err := o.newLine(info, p)
-	if err != nil {
-		o.trouble(context.Background(), "make_line", err)
-		openAlarm(context.Background(), o.cfg.Alarms, alarmBroken, "agency "+string(info.AgencyID))
-		return nil
+// An error is trouble that passes: ask again.
+func (o *Outlet) Line(ctx context.Context, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
+	out := o.outbound(info.AgencyID)
+	if out == nil { // a delivery that was confirmed a moment ago counts
+		if err := o.refresh(); err != nil {
+			return nil, err
+		}
+		out = o.outbound(info.AgencyID)
 	}
-	return l
-}
-
-func (o *Outlet) newLine(info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
-	o.mu.Lock()
-	out := o.agencies[info.AgencyID]
-	o.mu.Unlock()
-	if out == nil || out.delivery.HI2 == "" {
+	if out == nil {
 		return nil, nil
 	}
+	l, err := o.newLine(out, info, p)
+	if err != nil {
+		o.trouble(ctx, "make_line", err)
+		openAlarm(ctx, o.cfg.Alarms, alarmBroken, "agency "+string(info.AgencyID))
+		return nil, nil
+	}
+	return l, nil
+}
+
+func (o *Outlet) newLine(out *outbound, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
 	d := out.delivery
+	if d.HI2 == "" {
+		return &Line{agency: out, ordered: info.Media, liid: p.LIID, cin: p.CIN}, nil
+	}
 	times := etsi.TimeMicro
 	if d.Times == warrant.TimesGeneralized {
 		times = etsi.TimeGeneralized
@@ -148,7 +163,7 @@ func (o *Outlet) newLine(info warrant.TaskInfo, p *evidence.Progress) (*Line, er
 		return nil, fmt.Errorf("deliver: %w", err)
 	}
 	l := &Line{
-		agency: out, signer: o.cfg.Signer, enc: enc, started: p.StartedAt, ordered: info.Media, media: info.Media && d.HI3 != "", frame: d.Frame, hash: hashOf(d.Hash),
+		agency: out, liid: p.LIID, cin: p.CIN, signer: o.cfg.Signer, enc: enc, started: p.StartedAt, ordered: info.Media, media: info.Media && d.HI3 != "", frame: d.Frame, hash: hashOf(d.Hash),
 		iri: sessionName(p.LIID, p.CIN, segment.KindIRI), cc: sessionName(p.LIID, p.CIN, segment.KindCC),
 	}
 	if err := o.encrypt(l, d); err != nil {
@@ -188,12 +203,12 @@ func (o *Outlet) encrypt(l *Line, d warrant.Delivery) error {
 func hashOf(n warrant.HashName) etsi.HashAlgorithm {
 	switch n {
 	case warrant.SHA384:
-		return etsi.SHA384
+		return etsi.HashSHA384
 	case warrant.SHA512:
-		return etsi.SHA512
+		return etsi.HashSHA512
 	case warrant.SHA256:
 	}
-	return etsi.SHA256
+	return etsi.HashSHA256
 }
 
 func newID() string {

@@ -55,7 +55,7 @@ func (o *Outlet) moveOutbox(ctx context.Context, full map[warrant.AgencyID]time.
 	}
 	moved := make([]*Receipt, len(all))
 	for i, w := range all {
-		if out := o.outbound(w.AgencyID); out != nil { // else nothing is pushed to it any more
+		if out := o.outbound(w.AgencyID); out != nil && out.iri != nil { // else nothing is pushed to it any more
 			if moved[i], err = out.queue(w.Kind).push(bare(w.PDU)); err != nil {
 				return err
 			}
@@ -114,6 +114,11 @@ func (o *Outlet) moveNotices(ctx context.Context) error {
 		return err
 	}
 	for _, n := range all {
+		if o.outbound(n.AgencyID) == nil { // perhaps its delivery was confirmed a moment ago
+			if err := o.refresh(); err != nil {
+				return err
+			}
+		}
 		if out := o.outbound(n.AgencyID); out != nil && out.delivery.HI1 {
 			if err := o.notify(out, notice{seq: uint32(n.ID), hi1: hi1Of(n)}); err != nil && !errors.Is(err, bus.ErrFull) { //nolint:gosec // numbers wrap
 				return err
@@ -152,7 +157,7 @@ func noticeOf(text string, at time.Time) notice {
 
 // notify puts an HI1 operation on its way and waits until it is on the spool.
 func (o *Outlet) notify(out *outbound, n notice) error {
-	if !out.delivery.HI1 {
+	if !out.delivery.HI1 || out.iri == nil {
 		return nil
 	}
 	liid := n.hi1.LIID

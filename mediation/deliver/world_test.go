@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ligate/ligate/bus"
@@ -40,6 +41,8 @@ type world struct {
 	signer  *ecdsa.PrivateKey
 	reg     *prometheus.Registry
 	records *records
+	drop    string              // folder of capture files
+	agency  *age.X25519Identity // opens them
 }
 
 // records stands for the database: deliveries, notices, the outbox, alarms.
@@ -178,6 +181,10 @@ func newWorld(t *testing.T, key []byte, deliveries ...warrant.Delivery) *world {
 	if w.signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}
+	if w.agency, err = age.GenerateX25519Identity(); err != nil {
+		t.Fatal(err)
+	}
+	w.drop = t.TempDir()
 	log := slog.New(slog.DiscardHandler)
 	if w.bus, err = bus.New(bus.Config{Dir: t.TempDir(), Key: bytes.Repeat([]byte{1}, 32), Log: log}); err != nil {
 		t.Fatal(err)
@@ -188,6 +195,12 @@ func newWorld(t *testing.T, key []byte, deliveries ...warrant.Delivery) *world {
 		TLS:      func(lemf string) *tls.Config { return pki.Client(w.own, lemf) },
 		Operator: "OP", Element: "mdf", Key: func(warrant.AgencyID) ([]byte, error) { return key, nil },
 		Timing: fast(), Refresh: 20 * time.Millisecond,
+		Drop: deliver.Drop{
+			Dir: w.drop, Key: bytes.Repeat([]byte{2}, 32), Every: 400 * time.Millisecond, Keep: time.Hour,
+			Recipients: func(context.Context, warrant.AgencyID) ([]string, error) {
+				return []string{w.agency.Recipient().String()}, nil
+			},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +254,10 @@ func (w *world) to(t *testing.T, d warrant.Delivery, hi2, hi3, cert string) {
 func (w *world) line(t *testing.T, agency warrant.AgencyID, liid li.LIID, cin li.CIN, media bool) *deliver.Line {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		l := w.Line(warrant.TaskInfo{AgencyID: agency, Media: media}, &evidence.Progress{LIID: liid, CIN: cin, StartedAt: began})
+		l, err := w.Line(t.Context(), warrant.TaskInfo{AgencyID: agency, Media: media}, &evidence.Progress{LIID: liid, CIN: cin, StartedAt: began})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if l != nil {
 			return l
 		}

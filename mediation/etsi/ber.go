@@ -1,168 +1,101 @@
 package etsi
 
-import "math"
+// Identifier octets. Context tags are built from their number: primitive 0x80+n,
+// constructed 0xA0+n.
+const (
+	tagInteger  = 0x02
+	tagSequence = 0x30
+	ctx         = 0x80
+	cons        = 0xA0
+)
 
-// Frame returns how long the PS-PDU is that b begins with, which may be more than b
-// holds. ErrShort asks for more octets, to see the length.
-func Frame(b []byte) (n int, err error) {
-	if len(b) == 0 {
-		return 0, ErrShort
-	}
-	if b[0] != tagSequence {
-		return 0, ErrTag
-	}
-	size, at, err := length(b[1:])
-	if err != nil {
-		return 0, err
-	}
-	if 1+at+size > MaxPDU {
-		return 0, ErrLength
-	}
-	return 1 + at + size, nil
+// mark remembers where an open element's contents begin and how many octets were
+// set aside for its length.
+type mark struct{ at, width int }
+
+// open appends the identifier octet of an element and room for the length of
+// contents of at least so many octets.
+func open(dst []byte, tag byte, atLeast int) ([]byte, mark) {
+	width := lengthWidth(atLeast)
+	dst = append(append(dst, tag), 0, 0, 0, 0, 0)
+	dst = dst[:len(dst)-5+width]
+	return dst, mark{len(dst), width}
 }
 
-// length reads a definite length; at is how many octets it took.
-func length(b []byte) (n, at int, err error) {
-	if len(b) == 0 {
-		return 0, 0, ErrShort
-	}
-	if b[0] < 0x80 {
-		return int(b[0]), 1, nil
-	}
-	more := int(b[0] & 0x7f)
-	if more == 0 || more > 8 {
-		return 0, 0, ErrBER // indefinite, reserved, or absurd
-	}
-	if len(b) < 1+more {
-		return 0, 0, ErrShort
-	}
-	for _, c := range b[1 : 1+more] {
-		if n > math.MaxInt32>>8 {
-			return 0, 0, ErrLength
+// end writes the length of the element that open began: all octets of dst since.
+// If there are more than were announced, they move by an octet or two.
+func end(dst []byte, m mark) []byte {
+	size := len(dst) - m.at
+	width := lengthWidth(size)
+	if more := width - m.width; more != 0 {
+		if more > 0 {
+			dst = append(dst, 0, 0, 0, 0)[:len(dst)+more]
 		}
-		n = n<<8 | int(c)
+		copy(dst[m.at+more:], dst[m.at:m.at+size])
+		dst = dst[:m.at+more+size]
 	}
-	return n, 1 + more, nil
+	at := m.at - m.width
+	if width == 1 {
+		dst[at] = byte(size)
+		return dst
+	}
+	dst[at] = 0x80 | byte(width-1)
+	for i := width - 1; i > 0; i-- {
+		dst[at+i] = byte(size)
+		size >>= 8
+	}
+	return dst
 }
 
-// tlv is one element.
-type tlv struct {
-	tag  byte // low 5 bits are 31 in a tag of several octets: nothing of ours has one
-	body []byte
+// lengthWidth is how many octets the length n takes in its shortest form.
+func lengthWidth(n int) int {
+	switch {
+	case n < 1<<7:
+		return 1
+	case n < 1<<8:
+		return 2
+	case n < 1<<16:
+		return 3
+	case n < 1<<24:
+		return 4
+	default:
+		return 5
+	}
 }
 
-// next takes the first element off b.
-func next(b []byte) (t tlv, rest []byte, err error) {
-	if len(b) == 0 {
-		return tlv{}, nil, ErrField
-	}
-	t.tag = b[0]
-	at := 1
-	if b[0]&0x1f == 0x1f {
-		for ; ; at++ {
-			if at >= len(b) || at > 4 {
-				return tlv{}, nil, ErrBER
-			}
-			if b[at] < 0x80 {
-				at++
-				break
-			}
-		}
-	}
-	n, size, err := length(b[at:])
-	if err != nil {
-		if err == ErrShort { //nolint:errorlint // of this package, never wrapped
-			err = ErrLength
-		}
-		return tlv{}, nil, err
-	}
-	if n > len(b)-at-size {
-		return tlv{}, nil, ErrLength
-	}
-	at += size
-	t.body = b[at : at+n : at+n]
-	return t, b[at+n:], nil
+// appendOctets appends a primitive element.
+func appendOctets[T ~string | ~[]byte](dst []byte, tag byte, v T) []byte {
+	dst = appendLength(append(dst, tag), len(v))
+	return append(dst, v...)
 }
 
-// only returns the one element of b.
-func only(b []byte) (tlv, error) {
-	t, rest, err := next(b)
-	if err == nil && len(rest) > 0 {
-		err = ErrField
+func appendLength(dst []byte, n int) []byte {
+	width := lengthWidth(n)
+	if width == 1 {
+		return append(dst, byte(n))
 	}
-	return t, err
+	dst = append(dst, 0x80|byte(width-1))
+	for shift := 8 * (width - 2); shift >= 0; shift -= 8 {
+		dst = append(dst, byte(n>>shift))
+	}
+	return dst
 }
 
-// fields walks the elements of a SEQUENCE. Known ones come in ascending order of
-// their tags, each once; what is not known is skipped.
-type fields struct {
-	rest []byte
-	err  error
+// appendUint appends an INTEGER: as few octets as hold it, with a leading zero where
+// the top bit would make it negative (X.690 clause 8.3).
+func appendUint(dst []byte, tag byte, v uint64) []byte {
+	width := 1
+	for x := v; x >= 0x80; x >>= 8 {
+		width++
+	}
+	dst = append(dst, tag, byte(width))
+	for shift := 8 * (width - 1); shift >= 0; shift -= 8 {
+		dst = append(dst, byte(v>>shift)) // a shift of 64 gives the leading zero
+	}
+	return dst
 }
 
-// optional returns the element of that tag, if it comes next among those that are
-// known; others, with lower tags, are skipped.
-func (f *fields) optional(tag byte) ([]byte, bool) {
-	for f.err == nil && len(f.rest) > 0 {
-		t, rest, err := next(f.rest)
-		if err != nil {
-			f.err = err
-			return nil, false
-		}
-		if t.tag == tag {
-			f.rest = rest
-			return t.body, true
-		}
-		if t.tag&0xc0 == ctx && t.tag&0x1f >= tag&0x1f || t.tag&0xc0 != ctx {
-			return nil, false
-		}
-		f.rest = rest
-	}
-	return nil, false
-}
-
-// must returns the element of that tag.
-func (f *fields) must(tag byte) []byte {
-	b, ok := f.optional(tag)
-	if !ok && f.err == nil {
-		f.err = ErrField
-	}
-	return b
-}
-
-// end checks that what is left are whole elements.
-func (f *fields) end() error {
-	for f.err == nil && len(f.rest) > 0 {
-		_, f.rest, f.err = next(f.rest)
-	}
-	return f.err
-}
-
-// number reads an INTEGER or ENUMERATED that is not negative and at most limit.
-func number(b []byte, limit uint64) (uint64, error) {
-	if len(b) == 0 || len(b) > 9 || b[0] > 127 || len(b) == 9 && b[0] != 0 {
-		return 0, ErrField
-	}
-	if len(b) > 1 && b[0] == 0 && b[1] < 128 {
-		return 0, ErrBER // not minimal (X.690 clause 8.3.2)
-	}
-	var v uint64
-	for _, c := range b {
-		v = v<<8 | uint64(c)
-	}
-	if v > limit {
-		return 0, ErrField
-	}
-	return v, nil
-}
-
-func (f *fields) number(b []byte, limit uint64) uint64 {
-	if f.err != nil {
-		return 0
-	}
-	v, err := number(b, limit)
-	if err != nil {
-		f.err = err
-	}
-	return v
+// appendEnum appends an ENUMERATED below 128.
+func appendEnum[T ~uint8](dst []byte, tag byte, v T) []byte {
+	return append(dst, tag, 1, byte(v))
 }

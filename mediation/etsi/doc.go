@@ -1,18 +1,22 @@
-// Package etsi encodes and decodes the PS-PDUs of TS 102 232-1 (module LI-PS-PDU
-// version43) with the payloads of TS 102 232-5 (IP multimedia, version17), in BER with
-// definite lengths.
+// Package etsi writes and reads what passes between mediation and the agency's
+// facility (LEMF): PS-PDUs of TS 102 232-1 (module LI-PS-PDU version43), which carry
+// SIP messages and media packets as TS 102 232-5 has them (IPMultimediaPDU
+// version17), HI1 notifications, integrity checks and the messages of the link.
+//
+// A stream is PS-PDUs back to back; Frame finds where one ends. An Encoder appends
+// PDUs of one Stream, Decode reads any, also of other vendors: several payloads in a
+// PDU, fields and versions that we do not send, extensions that we do not know.
 //
 // Invariants:
-//   - AppendCC does not allocate when dst has room.
-//   - Decode checks every length before use and bounds how deep it looks; its result
-//     aliases the input; an error comes without a PDU.
-//   - What is encoded here, an independent decoder (Debian's erlang-asn1, from the
-//     schemas in testdata) reads as the same values, and the other way round.
-//   - Extension elements that are not known are skipped (X.680 clause 52).
+//   - What an Encoder appends, Decode reads back equal, and so does a decoder that
+//     was made from ETSI's schemas by somebody else's compiler (TestErlangReadsWhatWeWrite).
+//   - Sizes and alphabets of the schema are checked in both directions.
+//   - An error returns dst as it was, or no PDU; nothing panics, whatever the octets.
+//   - Decoding follows the schema's nesting and never the input's: there is no recursion.
 //
-// The octets, outermost first:
+// Only definite lengths are written and read. Decode is BER but for three liberties
+// of X.690 that nobody uses here and that it refuses: indefinite lengths, strings in
+// pieces, and lengths of more than four octets.
 //
-//	30 PS-PDU
-//	   A1 pSHeader   80 domain, 81 LIID, 82 country, A3 {network, CIN, country}, 84 number, 85 or A7 time, 86 point, 88 qualifier
-//	   A2 payload    A0 IRI … | A1 CC … | A2 TRI … | A3 HI1 … | A4 encryption container
+// An Encoder and a Sealer are for one goroutine each; functions are safe for concurrent use.
 package etsi

@@ -1,151 +1,185 @@
 package etsi
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
-	"fmt"
-	"math"
 )
 
-// Values of encryptedPayloadType.
-const (
-	payloadPart5 = 5 // TS 102 232-5
-	payloadPart1 = 8 // TS 102 232-1
-)
-
-// Sealer puts payloads into encryption containers and takes them out. It is safe for
-// concurrent use.
+// Sealer turns payloads into encryptionContainers and back (TS 102 232-1 clause 7.1,
+// annex G). It is not safe for concurrent use.
+//
+// The cipher hides contents; it does not authenticate them. Integrity checks (clause
+// 7.2) and TLS do.
 type Sealer struct {
 	kind  EncryptionType
-	block cipher.Block // nil for EncNone
+	block cipher.Block // nil with EncNone
+	iv    [aes.BlockSize]byte
 }
 
-// NewSealer wants 24 octets for EncAES192, 32 for EncAES256 and none for EncNone.
+// sealOverhead is what a container and its EncryptedPayload add to a payload at most.
+const sealOverhead = 64
+
+// NewSealer wants a key of 24 octets for EncAES192, of 32 for EncAES256, none for EncNone.
 func NewSealer(t EncryptionType, key []byte) (*Sealer, error) {
-	want, known := map[EncryptionType]int{EncNone: 0, EncAES192: 24, EncAES256: 32}[t]
-	if !known || len(key) != want {
-		return nil, fmt.Errorf("%w: AES-192-CBC wants 24 octets, AES-256-CBC 32", ErrValue)
+	size := map[EncryptionType]int{EncNone: 0, EncAES192: 24, EncAES256: 32}
+	want, ok := size[t]
+	switch {
+	case !ok:
+		return nil, ErrEnum
+	case len(key) != want:
+		return nil, ErrKey
+	case t == EncNone:
+		return &Sealer{kind: t}, nil
 	}
-	s := &Sealer{kind: t}
-	if t == EncNone {
-		return s, nil
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, ErrKey
 	}
-	var err error
-	s.block, err = aes.NewCipher(key)
-	return s, err
+	return &Sealer{kind: t, block: block}, nil
 }
 
-// iv is the sequence number four times.
-func iv(seq uint32) []byte {
-	b := make([]byte, 0, aes.BlockSize)
-	for range aes.BlockSize / 4 {
-		b = binary.BigEndian.AppendUint32(b, seq)
-	}
-	return b
-}
-
-// AppendSealed appends plain, one PS-PDU of this package, with its payload in an
-// encryption container: AES-CBC, the sequence number four times as initialisation
-// vector, zeros behind the EncryptedPayload up to a whole block. The header stays
-// clear. byteCounter is what annex G says. With EncNone the EncryptedPayload stands in
-// clear: integrity checks are computed over that.
+// AppendSealed appends plain, which is one PS-PDU, with its payload in an
+// encryptionContainer; the header stays as it is, in clear. byteCounter is the sum of
+// the sizes of all PDUs before, from unix time times 2^32 on (annex G).
+//
+//	A2 len payload
+//	   A4 len encryptionContainer
+//	      80 encryptionType
+//	      81 len encryptedPayload: 30 len { 80 byteCounter  A1 len payload }, zeros up to a multiple of 16
+//	      82 encryptedPayloadType
+//
+// AES runs in CBC mode from the sequence number, four times, as the first block. With
+// EncNone the EncryptedPayload stands in clear and without padding: this is the form
+// over which integrity checks are computed.
 func (s *Sealer) AppendSealed(dst, plain []byte, byteCounter uint64) ([]byte, error) {
-	head, payload, p, err := split(plain)
+	p, n, err := Decode(plain)
 	if err != nil {
 		return dst, err
 	}
-	content := appendTLV(appendUint(nil, ctx0, byteCounter), con|1, payload)
-	inner := appendTLV(nil, tagSequence, content)
+	if n != len(plain) || p.What == PayloadEncrypted {
+		return dst, ErrPayload
+	}
+	body, err := outer(plain)
+	if err != nil {
+		return dst, err
+	}
+	start := len(dst)
+	dst, pdu := open(dst, tagSequence, n)
+	dst = append(dst, body.header...)
+	dst, payload := open(dst, cons+2, len(body.payload)+sealOverhead)
+	dst, container := open(dst, cons+4, len(body.payload)+sealOverhead)
+	dst = appendEnum(dst, ctx+0, s.kind)
+	dst, octets := open(dst, ctx+1, len(body.payload))
+	from := len(dst)
+	dst, encrypted := open(dst, tagSequence, len(body.payload))
+	dst = appendUint(dst, ctx+0, byteCounter)
+	dst = appendOctets(dst, cons+1, body.payload)
+	dst = end(dst, encrypted)
 	if s.block != nil {
-		if extra := len(inner) % aes.BlockSize; extra > 0 {
-			inner = append(inner, make([]byte, aes.BlockSize-extra)...)
-		}
-		cipher.NewCBCEncrypter(s.block, iv(p.Seq)).CryptBlocks(inner, inner)
+		dst = append(dst, make([]byte, -(len(dst)-from)&(aes.BlockSize-1))...)
+		cipher.NewCBCEncrypter(s.block, s.firstBlock(p.Seq)).CryptBlocks(dst[from:], dst[from:])
 	}
-	kind := byte(payloadPart1)
-	if p.What == PayloadIRI || p.What == PayloadCC {
-		kind = payloadPart5
-	}
-	container := appendTLV(appendUint(nil, ctx0, uint64(s.kind)), ctx|1, inner)
-	container = append(container, ctx|2, 1, kind)
-	return join(dst, head, appendTLV(nil, con|4, container)), nil
+	dst = end(dst, octets)
+	dst = appendEnum(dst, ctx+2, payloadType(&p))
+	return begun{start, pdu, payload}.finish(end(dst, container))
 }
 
-// split returns the header's content, and the payload's alternative with its tag.
-func split(raw []byte) (head, payload []byte, p PDU, err error) {
-	p, n, err := Decode(raw)
-	if err != nil || n != len(raw) {
-		return nil, nil, PDU{}, ErrField
-	}
-	outer, _ := only(raw)
-	f := fields{rest: outer.body}
-	return f.must(con | 1), f.must(con | 2), p, f.end()
-}
-
-// join makes a PS-PDU.
-func join(dst, head, payload []byte) []byte {
-	dst = appendHead(dst, tagSequence, tlvSize(len(head))+tlvSize(len(payload)))
-	return appendTLV(appendTLV(dst, con|1, head), con|2, payload)
-}
-
-// open returns what the container of p holds: the payload's alternative and the byte
-// counter.
-func (s *Sealer) open(p *PDU) (payload []byte, byteCounter uint64, err error) {
-	if p.Encrypted == nil {
-		return nil, 0, ErrField
-	}
-	inner := append([]byte(nil), p.Encrypted.Octets...)
-	switch {
-	case p.Encrypted.Type == EncNone:
-	case p.Encrypted.Type != s.kind || s.block == nil || len(inner) == 0 || len(inner)%aes.BlockSize != 0:
-		return nil, 0, ErrKey
-	default:
-		cipher.NewCBCDecrypter(s.block, iv(p.Seq)).CryptBlocks(inner, inner)
-	}
-	t, rest, err := next(inner)
-	if err != nil || t.tag != tagSequence || len(rest) >= aes.BlockSize {
-		return nil, 0, ErrKey
-	}
-	for _, c := range rest {
-		if c != 0 {
-			return nil, 0, ErrKey
-		}
-	}
-	f := fields{rest: t.body}
-	byteCounter = f.number(f.must(ctx0), math.MaxUint64)
-	payload = f.must(con | 1)
-	if f.end() != nil {
-		return nil, 0, ErrKey
-	}
-	return payload, byteCounter, nil
-}
-
-// Open returns the PDU that was put into the container of p. Its Raw is a new PS-PDU
-// without the container.
+// Open decrypts a PDU that was sealed with this type and key. inner and its slices
+// lie in memory of their own, and inner.Raw is the PS-PDU as it was before
+// AppendSealed. A wrong key is ErrKey, but for one in so many that happen to give
+// something readable.
 func (s *Sealer) Open(p *PDU) (inner PDU, byteCounter uint64, err error) {
-	payload, byteCounter, err := s.open(p)
-	if err != nil {
-		return PDU{}, 0, err
+	if p.What != PayloadEncrypted || p.Encrypted == nil || p.Encrypted.Type != s.kind {
+		return PDU{}, 0, ErrPayload
 	}
-	head, _, _, err := split(p.Raw)
-	if err != nil {
-		return PDU{}, 0, err
+	octets := bytes.Clone(p.Encrypted.Octets)
+	if s.block != nil {
+		if len(octets) == 0 || len(octets)%aes.BlockSize != 0 {
+			return PDU{}, 0, ErrSize
+		}
+		cipher.NewCBCDecrypter(s.block, s.firstBlock(p.Seq)).CryptBlocks(octets, octets)
 	}
-	inner, _, err = Decode(join(nil, head, payload))
+	payload, byteCounter, err := readEncryptedPayload(octets)
 	if err != nil {
 		return PDU{}, 0, ErrKey
+	}
+	body, err := outer(p.Raw)
+	if err != nil {
+		return PDU{}, 0, err
+	}
+	plain, pdu := open(make([]byte, 0, len(body.header)+len(payload)+16), tagSequence, len(body.header)+len(payload))
+	plain = appendOctets(append(plain, body.header...), cons+2, payload)
+	inner, _, err = Decode(end(plain, pdu))
+	switch {
+	case err != nil:
+		return PDU{}, 0, ErrKey
+	case inner.What == PayloadEncrypted:
+		return PDU{}, 0, ErrPayload
 	}
 	return inner, byteCounter, nil
 }
 
-// AppendOpened appends p with its container in clear (EncNone): what integrity checks
-// are computed over.
-func (s *Sealer) AppendOpened(dst []byte, p *PDU) ([]byte, error) {
-	inner, byteCounter, err := s.Open(p)
+// readEncryptedPayload reads EncryptedPayload and holds what follows it against the
+// padding: less than a block of zeros.
+func readEncryptedPayload(b []byte) (payload []byte, byteCounter uint64, err error) {
+	e, rest, err := readElement(b)
 	if err != nil {
-		return dst, err
+		return nil, 0, err
 	}
-	clear := Sealer{kind: EncNone}
-	return clear.AppendSealed(dst, inner.Raw, byteCounter)
+	if e.id != tagSequence || len(rest) >= aes.BlockSize || len(bytes.Trim(rest, "\x00")) > 0 {
+		return nil, 0, ErrPayload
+	}
+	f := fields{rest: e.value, max: 1}
+	for f.next() {
+		switch f.id {
+		case ctx + 0:
+			byteCounter, err = readUint(f.value, 1<<64-1)
+			f.keep(err)
+		case cons + 1:
+			payload = f.value
+		default:
+			f.skip()
+		}
+	}
+	return payload, byteCounter, f.done(1<<0 | 1<<1)
+}
+
+// firstBlock is the initialization vector.
+func (s *Sealer) firstBlock(seq uint32) []byte {
+	for i := 0; i < len(s.iv); i += 4 {
+		binary.BigEndian.PutUint32(s.iv[i:], seq)
+	}
+	return s.iv[:]
+}
+
+// payloadType says of which part of TS 102 232 the payload of p is.
+func payloadType(p *PDU) PayloadType {
+	switch p.What {
+	case PayloadIRI, PayloadCC:
+		return PayloadTypePart5
+	case PayloadTRI, PayloadHI1:
+		return PayloadTypePart1
+	default:
+		return PayloadTypeUnknown
+	}
+}
+
+// halves are the two members of a PS-PDU: the whole TLV of the header, and what is
+// under the payload's tag.
+type halves struct{ header, payload []byte }
+
+// outer cuts a PS-PDU that Decode accepted.
+func outer(raw []byte) (halves, error) {
+	pdu, _, err := readElement(raw)
+	if err != nil {
+		return halves{}, err
+	}
+	_, rest, err := readElement(pdu.value)
+	if err != nil {
+		return halves{}, err
+	}
+	payload, _, err := readElement(rest)
+	return halves{pdu.value[:len(pdu.value)-len(rest)], payload.value}, err
 }

@@ -1,126 +1,185 @@
 package etsi
 
-import (
-	"fmt"
-	"time"
+import "time"
+
+// Sizes of OperatorLeaMessage.
+const maxMessageBytes = 255
+
+// Values of messagePriority.
+const (
+	priorityError = 1
+	priorityInfo  = 2
 )
 
-// appendPayload appends a PS-PDU around an encoded alternative of Payload. The time is
-// when it was made: that of mediation.
-func (e *Encoder) appendPayload(dst []byte, seq uint32, at time.Time, alternative []byte) ([]byte, error) {
-	if !validTime(at) {
-		return dst, ErrValue
-	}
-	return append(e.begin(dst, moment{seq, at, QualTimeOfMediation}, len(alternative)), alternative...), nil
-}
+// optionPDUAck is pDUAcknowledgement in a SEQUENCE OF Option.
+const optionPDUAck = "\x80\x00"
 
-// appendTRI appends a PS-PDU around an encoded alternative of TRIPayload, which is a
-// CHOICE and therefore tagged explicitly.
-func (e *Encoder) appendTRI(dst []byte, seq uint32, at time.Time, tri []byte) ([]byte, error) {
-	return e.appendPayload(dst, seq, at, appendTLV(nil, con|2, tri))
-}
+// triRoom is what a TRI payload without a variable part needs at most.
+const triRoom = 16
 
-// AppendTRI appends one of the alternatives without content (NULL, and padding of no
-// octets).
+// AppendTRI appends a message of the link that has no contents (TS 102 232-1 clause
+// 6.3). A keep-alive and its response carry no CIN.
+//
+//	A2 02 { 83 00 }
 func (e *Encoder) AppendTRI(dst []byte, seq uint32, at time.Time, t TRI) ([]byte, error) {
+	fixed := e.fixed
 	switch t {
-	case TRITest, TRIPadding, TRIKeepalive, TRIKeepaliveResponse, TRIFirstSegment, TRILastSegment, TRICINReset,
-		TRIOptionComplete, TRIPDUAckRequest, TRIPDUAckResponse:
-		return e.appendTRI(dst, seq, at, []byte{ctx | byte(t), 0})
-	case TRIIntegrityCheck, TRIOperatorMessage, TRIOptionRequest, TRIOptionResponse:
+	case TRIKeepalive, TRIKeepaliveResponse:
+		fixed = e.bare
+	case TRITest, TRIFirstSegment, TRILastSegment, TRICINReset, TRIOptionComplete, TRIPDUAckRequest, TRIPDUAckResponse:
+	case TRIIntegrityCheck, TRIPadding, TRIOperatorMessage, TRIOptionRequest, TRIOptionResponse:
+		return dst, ErrTRI
+	default:
+		return dst, ErrEnum
 	}
-	return dst, fmt.Errorf("%w: this alternative has content", ErrValue)
+	dst, pdu, err := e.begin(dst, fixed, seq, at, QualTimeOfInterception, triRoom)
+	if err != nil {
+		return dst, err
+	}
+	return pdu.finish(append(dst, cons+2, 2, ctx+byte(t), 0))
 }
 
-// options is SEQUENCE OF Option with pDUAcknowledgement or nothing.
-func options(pduAck bool) []byte {
-	if pduAck {
-		return []byte{ctx0, 0}
+// AppendOptionRequest appends an option request (clause 6.3.5) for the one option
+// that there is, or for none.
+func (e *Encoder) AppendOptionRequest(dst []byte, seq uint32, at time.Time, pduAck bool) ([]byte, error) {
+	dst, pdu, err := e.begin(dst, e.fixed, seq, at, QualTimeOfInterception, triRoom)
+	if err != nil {
+		return dst, err
 	}
+	dst, tri := open(dst, cons+2, triRoom)
+	dst, request := open(dst, cons+9, triRoom)
+	dst = appendOption(dst, cons+0, pduAck)
+	return pdu.finish(end(end(dst, request), tri))
+}
+
+// AppendOptionResponse appends the answer to a request for pDUAcknowledgement.
+func (e *Encoder) AppendOptionResponse(dst []byte, seq uint32, at time.Time, accepted bool) ([]byte, error) {
+	dst, pdu, err := e.begin(dst, e.fixed, seq, at, QualTimeOfInterception, triRoom)
+	if err != nil {
+		return dst, err
+	}
+	dst, tri := open(dst, cons+2, triRoom)
+	dst, response := open(dst, cons+10, triRoom)
+	dst = appendOption(dst, cons+0, accepted)
+	dst = appendOption(dst, cons+1, !accepted)
+	return pdu.finish(end(end(dst, response), tri))
+}
+
+// appendOption appends a SEQUENCE OF Option with pDUAcknowledgement or with nothing.
+func appendOption(dst []byte, tag byte, pduAck bool) []byte {
+	if !pduAck {
+		return append(dst, tag, 0)
+	}
+	return appendOctets(dst, tag, optionPDUAck)
+}
+
+// AppendOperatorMessage appends an operatorLeaMessage: text of 1 to 255 octets,
+// about an error that harms the intercepted data, or for information.
+func (e *Encoder) AppendOperatorMessage(dst []byte, seq uint32, at time.Time, isError bool, text string) ([]byte, error) {
+	if len(text) == 0 || len(text) > maxMessageBytes {
+		return dst, ErrSize
+	}
+	dst, pdu, err := e.begin(dst, e.fixed, seq, at, QualTimeOfInterception, triRoom+len(text))
+	if err != nil {
+		return dst, err
+	}
+	priority := uint8(priorityInfo)
+	if isError {
+		priority = priorityError
+	}
+	dst, tri := open(dst, cons+2, len(text))
+	dst, message := open(dst, cons+8, len(text))
+	dst = appendEnum(dst, ctx+0, priority)
+	dst = appendOctets(dst, ctx+1, text)
+	return pdu.finish(end(end(dst, message), tri))
+}
+
+// decodeTRI reads TRIPayload. Messages of later versions are PayloadOther.
+func decodeTRI(p *PDU, v []byte) error {
+	e, err := only(v)
+	if err != nil {
+		return err
+	}
+	p.TRI = TRI(e.id & 0x1f)
+	switch e.id {
+	case cons + uint32(TRIIntegrityCheck):
+		return decodeIntegrity(p, e.value)
+	case ctx + uint32(TRIPadding): // clause 6.2.6: its contents are to be discarded
+		return nil
+	case ctx + uint32(TRITest), ctx + uint32(TRIKeepalive), ctx + uint32(TRIKeepaliveResponse),
+		ctx + uint32(TRIFirstSegment), ctx + uint32(TRILastSegment), ctx + uint32(TRICINReset),
+		ctx + uint32(TRIOptionComplete), ctx + uint32(TRIPDUAckRequest), ctx + uint32(TRIPDUAckResponse):
+		if len(e.value) != 0 {
+			return ErrSize
+		}
+		return nil
+	case cons + uint32(TRIOperatorMessage):
+		return decodeMessage(p, e.value)
+	case cons + uint32(TRIOptionRequest):
+		return decodeOptions(e.value, &p.PDUAckRequested, nil)
+	case cons + uint32(TRIOptionResponse):
+		var declined bool
+		return decodeOptions(e.value, &p.PDUAckAccepted, &declined)
+	}
+	if e.id != highTag && e.id&0xC0 == ctx && p.TRI <= TRIPDUAckResponse {
+		return ErrTag
+	}
+	p.What, p.TRI = PayloadOther, 0
 	return nil
 }
 
-// AppendOptionRequest asks for PDU acknowledgements, or for nothing (clause 6.3.5).
-func (e *Encoder) AppendOptionRequest(dst []byte, seq uint32, at time.Time, pduAck bool) ([]byte, error) {
-	return e.appendTRI(dst, seq, at, appendTLV(nil, con|9, appendTLV(nil, con0, options(pduAck))))
+func decodeMessage(p *PDU, v []byte) error {
+	f := fields{rest: v, max: 1}
+	for f.next() {
+		switch f.id {
+		case ctx + 0:
+			var priority uint8
+			f.keep(readOpenEnum(f.value, &priority))
+			p.MessageIsError = priority == priorityError
+		case ctx + 1:
+			f.keep(readString(f.value, 1, maxMessageBytes, &p.Message))
+		default:
+			f.skip()
+		}
+	}
+	return f.done(1<<0 | 1<<1)
 }
 
-// AppendOptionResponse accepts or declines PDU acknowledgements (clause 6.3.5).
-func (e *Encoder) AppendOptionResponse(dst []byte, seq uint32, at time.Time, accepted bool) ([]byte, error) {
-	both := appendTLV(appendTLV(nil, con0, options(accepted)), con|1, options(!accepted))
-	return e.appendTRI(dst, seq, at, appendTLV(nil, con|10, both))
+// decodeOptions reads OptionRequest, or OptionResponse if there is a second list.
+func decodeOptions(v []byte, first, second *bool) error {
+	f := fields{rest: v}
+	want := uint32(1 << 0)
+	if second != nil {
+		f.max, want = 1, 1<<0|1<<1
+	}
+	for f.next() {
+		switch {
+		case f.id == cons+0:
+			f.keep(readOptions(f.value, first))
+		case f.id == cons+1 && second != nil:
+			f.keep(readOptions(f.value, second))
+		default:
+			f.skip()
+		}
+	}
+	return f.done(want)
 }
 
-// AppendOperatorMessage appends an operatorLeaMessage of 1 to 255 octets. isError is
-// for what impairs the intercepted data.
-func (e *Encoder) AppendOperatorMessage(dst []byte, seq uint32, at time.Time, isError bool, text string) ([]byte, error) {
-	if text == "" || len(text) > maxText {
-		return dst, fmt.Errorf("%w: a message has 1 to 255 octets", ErrValue)
-	}
-	priority := uint64(2)
-	if isError {
-		priority = 1
-	}
-	message := appendTLV(appendUint(nil, ctx0, priority), ctx|1, text)
-	return e.appendTRI(dst, seq, at, appendTLV(nil, con|8, message))
-}
-
-// AppendIntegrity appends an integrity check (clause 7.2).
-func (e *Encoder) AppendIntegrity(dst []byte, seq uint32, at time.Time, i *Integrity) ([]byte, error) {
-	if len(i.Included) == 0 || len(i.Value) == 0 || i.Of != KindIRI && i.Of != KindCC || i.Hash > SHA512 || i.Sig > SigEdDSA {
-		return dst, fmt.Errorf("%w: an integrity check needs numbers, a value and what it covers", ErrValue)
-	}
-	var numbers, check []byte
-	for _, n := range i.Included {
-		numbers = appendUint(numbers, tagInteger, uint64(n))
-	}
-	check = appendTLV(check, con0, numbers)
-	kind := uint64(1)
-	if i.Signature {
-		kind = 2
-	}
-	check = appendUint(check, ctx|1, kind)
-	check = appendUint(check, ctx|2, uint64(i.Of))
-	check = appendTLV(check, ctx|3, i.Value)
-	if i.Hash != 0 {
-		check = appendUint(check, ctx|4, uint64(i.Hash))
-	}
-	if i.Sig != 0 {
-		check = appendUint(check, ctx|5, uint64(i.Sig))
-	}
-	return e.appendTRI(dst, seq, at, appendTLV(nil, con0, check))
-}
-
-// AppendHI1 appends a notification or an alarm (HI1-Operation, from TS 101 671). The
-// Encoder's Stream should have no CIN.
-func (e *Encoder) AppendHI1(dst []byte, seq uint32, at time.Time, h *HI1) ([]byte, error) {
-	if !validTime(h.At) || h.At.Year() < 1950 || h.At.Year() > 2049 || len(h.Text) > maxNotice || len(h.LIID) > maxLIID {
-		return dst, ErrValue
-	}
-	// TimeStamp is a CHOICE, hence explicit; utcTime [1] is UTCTime.
-	stamp := appendTLV(nil, ctx|1, h.At.UTC().Format("060102150405Z"))
-	var body []byte
-	switch h.What {
-	case HI1Activated, HI1Deactivated, HI1Modified:
-		if h.LIID == "" {
-			return dst, fmt.Errorf("%w: a notification needs a LIID", ErrValue)
+// readOptions looks for pDUAcknowledgement in a SEQUENCE OF Option, which later
+// versions may extend.
+func readOptions(v []byte, pduAck *bool) error {
+	for rest := v; len(rest) > 0; {
+		var e element
+		var err error
+		if e, rest, err = readElement(rest); err != nil {
+			return inner(err)
 		}
-		body = appendTLV(body, ctx|1, string(h.LIID))
-		body = appendTLV(body, con|3, stamp)
-		if h.Text != "" {
-			body = appendTLV(body, ctx|6, h.Text)
+		if e.id == ctx+0 {
+			if len(e.value) != 0 {
+				return ErrSize
+			}
+			*pduAck = true
 		}
-	case HI1Alarm:
-		if h.Text == "" {
-			return dst, fmt.Errorf("%w: an alarm needs a text", ErrValue)
-		}
-		body = appendTLV(body, con|2, stamp)
-		body = appendTLV(body, ctx|3, h.Text)
-		if h.LIID != "" {
-			body = appendTLV(body, ctx|4, string(h.LIID))
-		}
-	default:
-		return dst, ErrValue
 	}
-	return e.appendPayload(dst, seq, at, appendTLV(nil, con|3, appendTLV(nil, con|byte(h.What), body)))
+	return nil
 }

@@ -1,252 +1,160 @@
 package etsi
 
-import (
-	"errors"
-	"net/netip"
-	"time"
-
-	"github.com/ligate/ligate/li"
-)
-
-// Kind is what a counter of PS-PDUs counts: IRI or CC (also dataType of clause 7.2.3).
+// Kind is the kind of a record; its numbers are those of DataType.
 type Kind uint8
 
 // The kinds.
 const (
-	KindIRI Kind = iota + 1
-	KindCC
+	KindIRI Kind = 1
+	KindCC  Kind = 2
 )
 
-// IRIType is the record type of TS 102 232-1 clause 5.2.10. The values are not in the
-// order of a call.
+// IRIType says where in its session a record stands (TS 102 232-1 clause 5.2.10).
+// The numbers are not in the order of a call.
 type IRIType uint8
 
-// The record types.
+// The types. A decoded record without one has 0.
 const (
-	Begin IRIType = iota + 1
-	End
-	Continue
-	Report
+	IRIBegin    IRIType = 1
+	IRIEnd      IRIType = 2
+	IRIContinue IRIType = 3
+	IRIReport   IRIType = 4
 )
 
 // Direction is PayloadDirection.
 type Direction uint8
 
-// The directions. DirNotApplicable is not written.
+// The directions. DirAbsent is none of ETSI's: the field is not there.
 const (
-	DirFromTarget Direction = iota
-	DirToTarget
-	DirIndeterminate
-	DirCombined
-	DirNotApplicable
+	DirFromTarget    Direction = 0
+	DirToTarget      Direction = 1
+	DirIndeterminate Direction = 2
+	DirCombined      Direction = 3
+	DirNotApplicable Direction = 4
+	DirAbsent        Direction = 255
 )
 
-// Qualifier says when a time stamp was taken (timeStampQualifier).
+// Qualifier says what a time is the time of (TimeStampQualifier).
 type Qualifier uint8
 
-// The qualifiers. QualUnknown is not written.
+// The qualifiers. A decoded PDU without one has QualUnknown.
 const (
-	QualUnknown Qualifier = iota
-	QualTimeOfInterception
-	QualTimeOfMediation
-	QualTimeOfAggregation
+	QualUnknown            Qualifier = 0
+	QualTimeOfInterception Qualifier = 1
+	QualTimeOfMediation    Qualifier = 2
+	QualTimeOfAggregation  Qualifier = 3
 )
 
-// FrameType says what a CC payload holds (TS 102 232-5 clause 5.5).
+// FrameType says which headers a media packet still has (TS 102 232-5 clause 5.5).
 type FrameType uint8
 
-// The frame types.
+// The frame types. FrameAbsent is none of ETSI's: an older element did not say.
 const (
-	FrameIP FrameType = iota
-	FrameUDP
-	FrameRTP
-	FrameAudio
-	FrameTCP
-	FrameArtificialRTP
-	FrameUDPTL
-	FrameMSRP
+	FrameIP            FrameType = 0 // all headers
+	FrameUDP           FrameType = 1 // without the IP header
+	FrameRTP           FrameType = 2 // without IP and UDP headers
+	FrameAudio         FrameType = 3 // without any
+	FrameTCP           FrameType = 4 // without the IP header
+	FrameArtificialRTP FrameType = 5 // the RTP header is made up
+	FrameUDPTL         FrameType = 6 // without IP and UDP headers
+	FrameMSRP          FrameType = 7 // without IP and TCP headers
+	FrameAbsent        FrameType = 255
 )
 
-// TimeFormat is the form of the header's time stamp (clause 5.2.6).
+// TimeFormat says in which of its two fields a time is sent (TS 102 232-1 clause 5.2.6).
 type TimeFormat uint8
 
-// The forms.
+// The formats: microSecondTimeStamp, and timeStamp for old facilities, which is a
+// GeneralizedTime in UTC with six decimals.
 const (
-	TimeMicro       TimeFormat = iota // microSecondTimeStamp
-	TimeGeneralized                   // timeStamp, with microseconds
+	TimeMicro       TimeFormat = 0
+	TimeGeneralized TimeFormat = 1
 )
 
-// Stream is what all PS-PDUs of one (LIID, CIN) carry alike.
-type Stream struct {
-	LIID            li.LIID
-	AuthCountry     string // authorizationCountryCode, two capitals; empty = absent
-	Operator        string // operatorIdentifier, 1 to 16 octets
-	Element         string // networkElementIdentifier, at most 16 octets; empty = absent
-	CIN             uint32 // with HasCIN only
-	HasCIN          bool   // notifications and keep-alives have none
-	DeliveryCountry string // two capitals; empty = absent
-	PointID         string // interceptionPointID, at most 8 characters; empty = absent
-	Times           TimeFormat
-}
-
-// CC is one intercepted packet (CCPayload with IPMMCC).
-type CC struct {
-	Seq       uint32
-	Time      time.Time
-	Qualifier Qualifier
-	Direction Direction
-	Frame     FrameType
-	StreamID  []byte // streamIdentifier; nil = absent
-	UDPTL     bool   // mMCCprotocol uDPTL; else it is absent, which means RTP or RTCP
-	Packet    []byte
-}
-
-// IRI is one SIP message (IRIPayload with IPMMIRI).
-type IRI struct {
-	Seq       uint32
-	Time      time.Time
-	Qualifier Qualifier
-	Type      IRIType
-	Direction Direction  // payloadDirection
-	Src, Dst  netip.Addr // of the network layer (TS 102 232-5 clause 5.2.7)
-	SIP       []byte
-	IRIOnly   bool // iRIOnlySIPMessage (clause 5.2.6)
-}
-
-// TRI is the alternative of TRIPayload.
+// TRI is a message of the link, by the tag of its alternative in TRIPayload.
 type TRI uint8
 
-// The alternatives, by their tags.
+// The messages.
 const (
-	TRIIntegrityCheck TRI = iota
-	TRITest
-	TRIPadding
-	TRIKeepalive
-	TRIKeepaliveResponse
-	TRIFirstSegment
-	TRILastSegment
-	TRICINReset
-	TRIOperatorMessage
-	TRIOptionRequest
-	TRIOptionResponse
-	TRIOptionComplete
-	TRIPDUAckRequest
-	TRIPDUAckResponse
+	TRIIntegrityCheck    TRI = 0
+	TRITest              TRI = 1
+	TRIPadding           TRI = 2
+	TRIKeepalive         TRI = 3
+	TRIKeepaliveResponse TRI = 4
+	TRIFirstSegment      TRI = 5
+	TRILastSegment       TRI = 6
+	TRICINReset          TRI = 7
+	TRIOperatorMessage   TRI = 8
+	TRIOptionRequest     TRI = 9
+	TRIOptionResponse    TRI = 10
+	TRIOptionComplete    TRI = 11
+	TRIPDUAckRequest     TRI = 12
+	TRIPDUAckResponse    TRI = 13
 )
 
-// HashAlgorithm is that of an integrity check (clause 7.2).
+// HashAlgorithm is the digest of an integrity check.
 type HashAlgorithm uint8
 
-// The algorithms. SHA1 is for reading old streams only.
+// The digests. ETSI keeps SHA-1 for migration only.
 const (
-	SHA1 HashAlgorithm = iota + 1
-	SHA256
-	SHA384
-	SHA512
+	HashSHA1   HashAlgorithm = 1
+	HashSHA256 HashAlgorithm = 2
+	HashSHA384 HashAlgorithm = 3
+	HashSHA512 HashAlgorithm = 4
 )
 
-// SigAlgorithm is that of a signature over integrity checks (clause 7.2).
+// SigAlgorithm is the signature of an integrity check.
 type SigAlgorithm uint8
 
-// The algorithms. SigDSA is for reading old streams only.
+// The signatures. ETSI keeps DSA for migration only.
 const (
-	SigDSA SigAlgorithm = iota + 1
-	SigECDSA
-	SigEdDSA
+	SigDSA   SigAlgorithm = 1
+	SigECDSA SigAlgorithm = 2
+	SigEdDSA SigAlgorithm = 3
 )
-
-// Integrity is IntegrityCheck.
-type Integrity struct {
-	Included  []uint32 // numbers of the covered PDUs, in the order of processing
-	Signature bool     // else it is a hash
-	Of        Kind     // dataType
-	Value     []byte
-	Hash      HashAlgorithm // 0 = absent
-	Sig       SigAlgorithm  // 0 = absent
-}
 
 // HI1Kind is the alternative of HI1-Operation.
 type HI1Kind uint8
 
-// The alternatives, by their tags.
+// The notifications.
 const (
-	HI1Activated HI1Kind = iota + 1
-	HI1Deactivated
-	HI1Modified
-	HI1Alarm
+	HI1Activated   HI1Kind = 1
+	HI1Deactivated HI1Kind = 2
+	HI1Modified    HI1Kind = 3
+	HI1Alarm       HI1Kind = 4
 )
 
-// HI1 is HI1-Operation.
-type HI1 struct {
-	What HI1Kind
-	LIID li.LIID // optional in an alarm
-	At   time.Time
-	Text string // target-Information or alarm-information, at most 256 octets; mandatory in an alarm
-}
-
-// Payload says what a PS-PDU carries.
-type Payload uint8
-
-// The payloads.
-const (
-	PayloadIRI Payload = iota + 1
-	PayloadCC
-	PayloadTRI
-	PayloadHI1
-	PayloadEncrypted
-	PayloadOther // an alternative that is not ours
-)
-
-// EncryptionType is that of the encryption container.
+// EncryptionType is the cipher of an encryptionContainer.
 type EncryptionType uint8
 
-// The types that are written here.
+// The ciphers that a Sealer knows.
 const (
 	EncNone   EncryptionType = 1
 	EncAES192 EncryptionType = 3
 	EncAES256 EncryptionType = 4
 )
 
-// Encrypted is EncryptionContainer.
-type Encrypted struct {
-	Type        EncryptionType
-	Octets      []byte
-	PayloadType uint8 // encryptedPayloadType; 0 = absent
-}
+// PayloadType says to which part of TS 102 232 an encrypted payload belongs
+// (EncryptedPayloadType).
+type PayloadType uint8
 
-// PDU is a decoded PS-PDU. Slices alias the input.
-type PDU struct {
-	Version uint32 // last arc of li-psDomainId; 43 is ours
-	Stream
-	Seq       uint32
-	Time      time.Time // zero = absent
-	Qualifier Qualifier
+// The parts that a Sealer writes. A decoded container without one has 0.
+const (
+	PayloadTypeUnknown PayloadType = 1
+	PayloadTypePart5   PayloadType = 5
+	PayloadTypePart1   PayloadType = 8
+)
 
-	What            Payload
-	IRIs            []IRI // several where the sender aggregates (clause 6.2.3); only what is SIP
-	CCs             []CC  // the same; only what is IP multimedia
-	TRI             TRI
-	Message         string // of TRIOperatorMessage
-	MessageIsError  bool
-	PDUAckRequested bool // of TRIOptionRequest
-	PDUAckAccepted  bool // of TRIOptionResponse
-	Integrity       *Integrity
-	HI1             *HI1
-	Encrypted       *Encrypted
+// Payload is the alternative of a PDU's payload.
+type Payload uint8
 
-	Raw []byte // the whole PS-PDU
-}
-
-// MaxPDU is the longest PS-PDU that is read.
-const MaxPDU = 4 << 20
-
-// Errors of the codec.
-var (
-	ErrShort  = errors.New("etsi: more octets are needed")
-	ErrBER    = errors.New("etsi: not BER with definite lengths")
-	ErrLength = errors.New("etsi: a length is out of bounds")
-	ErrTag    = errors.New("etsi: not a PS-PDU")
-	ErrField  = errors.New("etsi: a field is missing or malformed")
-	ErrValue  = errors.New("etsi: a value cannot be encoded")
-	ErrKey    = errors.New("etsi: the encryption container does not open with this key")
+// The alternatives. PayloadOther is one that Decode does not show: payloads of other
+// parts of TS 102 232 or of 3GPP, HI4, national HI1. Raw has its octets.
+const (
+	PayloadIRI Payload = iota + 1
+	PayloadCC
+	PayloadTRI
+	PayloadHI1
+	PayloadEncrypted
+	PayloadOther
 )

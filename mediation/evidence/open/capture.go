@@ -27,18 +27,24 @@ type frame struct {
 	comments []string
 }
 
-// writeCapture writes signalling and media in the order of their times as a
-// pcapng of raw IP packets, with LIID and CIN in the section's comment.
+// writeCapture writes call.pcapng, with LIID and CIN in the section's comment.
 func writeCapture(w io.Writer, c *content, version string) error {
-	frames := make([]frame, 0, len(c.iri)+len(c.cc))
-	for _, r := range c.iri {
+	s := c.doc.Session
+	return Capture(w, version, fmt.Sprintf("LIID %s, CIN %d.", s.LIID, s.CIN), c.iri, c.cc)
+}
+
+// Capture writes signalling and media in the order of their times as a pcapng of raw
+// IP packets. comment stands in the section's header.
+func Capture(w io.Writer, version, comment string, iri []segment.IRIRecord, cc []segment.CCRecord) error {
+	frames := make([]frame, 0, len(iri)+len(cc))
+	for _, r := range iri {
 		f, err := sipFrame(r)
 		if err != nil {
 			return err
 		}
 		frames = append(frames, f)
 	}
-	for _, r := range c.cc {
+	for _, r := range cc {
 		f, err := mediaFrame(r)
 		if err != nil {
 			return err
@@ -46,24 +52,22 @@ func writeCapture(w io.Writer, c *content, version string) error {
 		frames = append(frames, f)
 	}
 	slices.SortStableFunc(frames, func(a, b frame) int { return a.at.Compare(b.at) })
-	s := c.doc.Session
 	pcap, err := pcapgo.NewNgWriterInterface(w,
 		pcapgo.NgInterface{Name: "ligate", LinkType: layers.LinkTypeRaw},
 		pcapgo.NgWriterOptions{SectionInfo: pcapgo.NgSectionInfo{
-			Application: "ligate " + version,
-			Comment:     fmt.Sprintf("LIID %s, CIN %d. SIP messages are shown as UDP datagrams, whatever carried them.", s.LIID, s.CIN),
+			Application: "ligate " + version, Comment: comment + " SIP messages are shown as UDP datagrams, whatever carried them.",
 		}})
 	if err != nil {
-		return fmt.Errorf("write call.pcapng: %w", err)
+		return fmt.Errorf("write capture: %w", err)
 	}
 	for _, f := range frames {
 		info := gopacket.CaptureInfo{Timestamp: f.at, CaptureLength: len(f.packet), Length: len(f.packet)}
 		if err := pcap.WritePacketWithOptions(info, f.packet, pcapgo.NgPacketOptions{Comments: f.comments}); err != nil {
-			return fmt.Errorf("write call.pcapng: %w", err)
+			return fmt.Errorf("write capture: %w", err)
 		}
 	}
 	if err := pcap.Flush(); err != nil {
-		return fmt.Errorf("write call.pcapng: %w", err)
+		return fmt.Errorf("write capture: %w", err)
 	}
 	return nil
 }

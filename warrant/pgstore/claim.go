@@ -1,0 +1,159 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Times of a claim. Who holds one asks at least every ClaimEvery and lets go when the
+// answer does not come within claimAnswer; the server gives it free at claimIdle, so
+// that a process that hangs, and a machine that is gone, lose it too.
+const (
+	ClaimEvery  = time.Second
+	claimAnswer = 3 * time.Second
+	claimIdle   = 6 * time.Second
+)
+
+// ErrLost says that a claim's connection is gone, and the claim with it.
+var ErrLost = errors.New("pgstore: the connection that held a claim is lost")
+
+// Claims are numbered parts of some work that this process holds, as locks of a
+// database session of its own. They end with the session: a process that dies holds
+// nothing. Not safe for concurrent use.
+type Claims struct {
+	conn *pgx.Conn
+	work string
+}
+
+// Standing is who takes part in some work, and who holds which part. Sessions are
+// named by numbers that are unique while they last.
+type Standing struct {
+	Self    int32
+	Members []int32       // ascending; with Self
+	Holder  map[int]int32 // by part; a part that is not there is free
+}
+
+// member is the lock that all who take part hold together; parts follow it.
+const member = 0
+
+// Claim takes part in some work. Close ends it.
+func (s *Store) Claim(ctx context.Context, work string) (*Claims, error) {
+	attempt, cancel := context.WithTimeout(ctx, claimAnswer)
+	defer cancel()
+	pooled, err := s.pool.Acquire(attempt)
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	c := &Claims{conn: pooled.Hijack(), work: "ligate " + work}
+	set := fmt.Sprintf("set idle_session_timeout = %d", claimIdle.Milliseconds()) // Postgres 14
+	if _, err = c.conn.Exec(attempt, set); err == nil {
+		_, err = c.conn.Exec(attempt, "select pg_advisory_lock_shared(hashtext($1), $2)", c.work, member)
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("claim: %w", interpret(err))
+	}
+	return c, nil
+}
+
+// Close gives free what is held.
+func (c *Claims) Close() {
+	end, cancel := context.WithTimeout(context.Background(), claimAnswer)
+	defer cancel()
+	_ = c.conn.Close(end)
+}
+
+// Look asks who holds what, which also keeps the claims. After an error they are lost.
+func (c *Claims) Look(ctx context.Context) (Standing, error) {
+	ctx, cancel := context.WithTimeout(ctx, claimAnswer)
+	defer cancel()
+	st := Standing{Self: int32(c.conn.PgConn().PID()), Holder: map[int]int32{}} //nolint:gosec // as the server counts
+	rows, err := c.conn.Query(ctx, `select objid::int, pid from pg_locks where locktype = 'advisory' and granted and objsubid = 2
+		and classid = hashtext($1)::oid and database = (select oid from pg_database where datname = current_database()) order by pid`, c.work)
+	if err != nil {
+		return Standing{}, ErrLost
+	}
+	var part, pid int32
+	_, err = pgx.ForEachRow(rows, []any{&part, &pid}, func() error {
+		if part == member {
+			st.Members = append(st.Members, pid)
+		} else {
+			st.Holder[int(part)-1] = pid
+		}
+		return nil
+	})
+	if err != nil {
+		return Standing{}, ErrLost
+	}
+	return st, nil
+}
+
+// Take holds a part, from 0, if it is free.
+func (c *Claims) Take(ctx context.Context, part int) (bool, error) {
+	return c.lock(ctx, "select pg_try_advisory_lock(hashtext($1), $2)", part)
+}
+
+// Leave gives a part free that is held.
+func (c *Claims) Leave(ctx context.Context, part int) error {
+	_, err := c.lock(ctx, "select pg_advisory_unlock(hashtext($1), $2)", part)
+	return err
+}
+
+func (c *Claims) lock(ctx context.Context, sql string, part int) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, claimAnswer)
+	defer cancel()
+	if err := c.conn.QueryRow(ctx, sql, c.work, part+1).Scan(&done); err != nil {
+		return false, ErrLost
+	}
+	return done, nil
+}
+
+// Hold waits until this process alone holds a name, and runs run meanwhile. run's
+// context ends when the name is lost, which is ErrLost, or with ctx, which is no error
+// of ours. Hold returns after run did.
+func (s *Store) Hold(ctx context.Context, name string, run func(ctx context.Context) error) error {
+	c, err := s.Claim(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for held := false; !held; {
+		if held, err = c.Take(ctx, 0); err == nil && !held {
+			_, err = c.tick(ctx)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx); cancel() }()
+	for ctx.Err() == nil && err == nil {
+		_, err = c.tick(ctx)
+	}
+	lost := ctx.Err() == nil
+	cancel()
+	if result := <-ended; !lost {
+		return result
+	}
+	return err
+}
+
+// tick waits for the next time to look, and looks.
+func (c *Claims) tick(ctx context.Context) (Standing, error) {
+	timer := time.NewTimer(ClaimEvery)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return Standing{}, ctx.Err()
+	case <-timer.C:
+		return c.Look(ctx)
+	}
+}
