@@ -75,6 +75,8 @@ func (c *configCertificatesCmd) Run(s streams) error {
 		{"mdf", "bus.mediation_certificate", cfg.secrets().mdf},
 		{"handover", "what an agency's LEMF sees: agency listen --client", cfg.secrets().handover},
 		{"integrity", "signs integrity checks: give integrity.crt to the agency for agency listen --signer", cfg.secrets().integrity},
+		{"x2x3", "what network elements see on X2 and X3", cfg.x2x3Certificate},
+		{"export", "mediation.elements[].certificate where gateway.export leads", cfg.exportCertificate},
 	} {
 		pair, err := cert.load()
 		if err != nil {

@@ -77,6 +77,23 @@ type gatewayConfig struct {
 	X1    x1Config     `yaml:"x1"`
 	Peers []peerConfig `yaml:"peers"`
 	Drain *duration    `yaml:"drain"` // how long running calls may go on after SIGTERM; default 1m
+
+	Export exportConfig `yaml:"export"` // to somebody else's mediation instead of ours; without x2 and x3 none
+}
+
+// exportConfig is where X2 and X3 go.
+type exportConfig struct {
+	X2          string     `yaml:"x2"`          // host:port of the MDF
+	X3          string     `yaml:"x3"`          // may be the same
+	Certificate string     `yaml:"certificate"` // the MDF's fingerprint
+	Private     bool       `yaml:"private"`     // the MDF is a ligate: it gets attribute 4 too
+	TLS         pairConfig `yaml:"tls"`         // what we show; default one made at the first start
+}
+
+// pairConfig are two PEM files, or nothing.
+type pairConfig struct {
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
 }
 
 type x1Config struct {
@@ -153,12 +170,35 @@ type mediationConfig struct {
 
 	Sources []sourceConfig `yaml:"sources"` // buses of gateways in other processes
 
+	X2X3     x2x3Config      `yaml:"x2x3"`     // where network elements that are not ours deliver
+	Elements []elementConfig `yaml:"elements"` // those network elements
+
 	Keys map[string]string `yaml:"delivery_keys"` // agency id: file with the key of its encryption container, 24 or 32 octets in base64
 }
 
 type sourceConfig struct {
 	Addr        string `yaml:"addr"`        // the gateway's bus.listen
 	Certificate string `yaml:"certificate"` // fingerprint of the gateway's bus certificate
+}
+
+// x2x3Config is our side of X2 and X3 towards network elements that are not ours.
+type x2x3Config struct {
+	Listen   string     `yaml:"listen"`    // host:port for X2 and X3; empty = none
+	ListenX3 string     `yaml:"listen_x3"` // for X3 apart: then listen takes X2 only
+	TLS      pairConfig `yaml:"tls"`       // what we show; default one made at the first start
+	Skew     *duration  `yaml:"skew"`      // how far ahead of ours an element's clock may be; default 5m
+	Backlog  *duration  `yaml:"backlog"`   // how old a PDU may be; default 24h
+	Silence  *duration  `yaml:"silence"`   // without keep-alives for so long a connection is ended; default 3m, 0s = never
+}
+
+// elementConfig is a network element that is not ours. It gets its Tasks as
+// admin.gateways says.
+type elementConfig struct {
+	ID          string `yaml:"id"`          // as in admin.gateways
+	Certificate string `yaml:"certificate"` // its fingerprint
+	X2          bool   `yaml:"x2"`          // it sends signalling
+	X3          bool   `yaml:"x3"`          // it sends content
+	Private     bool   `yaml:"private"`     // it is a ligate that exports with private
 }
 
 type adminConfig struct {
@@ -210,6 +250,7 @@ func (c *config) setDefaults() {
 		c.Admin.ReconcileEvery = duration(defaultReconcileEvery)
 	}
 	c.Gateway.setDefaults()
+	c.Mediation.X2X3.setDefaults()
 	if len(c.Admin.Names) == 0 {
 		c.Admin.Names = []string{"localhost", "127.0.0.1"}
 	}
@@ -223,6 +264,26 @@ const (
 	defaultMediaTimeout = duration(10 * time.Minute)
 	defaultPing         = duration(30 * time.Second)
 )
+
+const (
+	defaultSkew    = duration(5 * time.Minute)
+	defaultBacklog = duration(24 * time.Hour)
+	defaultSilence = duration(3 * time.Minute)
+)
+
+func (x *x2x3Config) setDefaults() {
+	for _, d := range []struct {
+		value **duration
+		def   duration
+	}{{&x.Skew, defaultSkew}, {&x.Backlog, defaultBacklog}, {&x.Silence, defaultSilence}} {
+		if *d.value == nil {
+			*d.value = &d.def
+		}
+	}
+}
+
+// exports reports whether the gateway's copies go to somebody else's mediation.
+func (e exportConfig) exports() bool { return e.X2 != "" || e.X3 != "" }
 
 func (g *gatewayConfig) setDefaults() {
 	drain := defaultDrain

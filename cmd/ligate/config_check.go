@@ -95,6 +95,7 @@ func (c checker) check(cfg *config, roles []role) {
 		c.want(every >= 100*time.Millisecond && every <= time.Minute, "mediation.segment_every", "want 100ms to 1m")
 		keep := time.Duration(cfg.Mediation.DropKeep)
 		c.want(keep == 0 || keep >= time.Hour, "mediation.drop_keep", "want 0s (files stay) or at least 1h")
+		c.checkElements(cfg, slices.Contains(roles, roleAdmin))
 	}
 	if slices.Contains(roles, roleAdmin) {
 		c.checkAdmin(cfg)
@@ -105,14 +106,19 @@ func (c checker) check(cfg *config, roles []role) {
 func (c checker) checkSplit(cfg *config, roles []role) {
 	gateway, mediation, admin := slices.Contains(roles, roleGateway), slices.Contains(roles, roleMediation), slices.Contains(roles, roleAdmin)
 	cluster := len(cfg.Bus.Cluster.URLs) > 0
-	c.checkListen(cfg.Bus.Listen, "bus.listen", gateway && !mediation && !cluster)
+	exports := gateway && cfg.Gateway.Export.exports()
+	c.checkListen(cfg.Bus.Listen, "bus.listen", gateway && !mediation && !cluster && !exports)
+	if exports {
+		c.checkExport(cfg, mediation)
+	}
 	c.want(cfg.Bus.Listen == "" || !cluster, "bus.listen", "want nothing with bus.cluster: there mediation reads the cluster")
 	c.checkCluster(cfg.Bus.Cluster)
 	c.want(cfg.Bus.Listen == "" || validFingerprint(cfg.Bus.MediationCertificate), "bus.mediation_certificate",
 		"required with listen: the SHA-256 of the mediation's certificate (ligate config certificates)")
 	c.want(!gateway || admin || cfg.Gateway.X1.Certificate != "", "gateway.x1.certificate",
 		"required where the ADMF runs elsewhere: the SHA-256 of its certificate (ligate config certificates)")
-	c.want(!mediation || gateway || cluster || len(cfg.Mediation.Sources) > 0, "mediation.sources", "required where no gateway runs in this process, unless there is bus.cluster")
+	c.want(!mediation || gateway || cluster || cfg.Mediation.X2X3.Listen != "" || len(cfg.Mediation.Sources) > 0, "mediation.sources",
+		"required where no gateway runs in this process, unless there is bus.cluster or mediation.x2x3.listen")
 	for i, s := range cfg.Mediation.Sources {
 		path := fmt.Sprintf("mediation.sources[%d]", i)
 		c.checkListen(s.Addr, path+".addr", true)

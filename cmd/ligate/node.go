@@ -95,6 +95,7 @@ func (n *node) build() error {
 		{n.has(roleGateway) || n.has(roleMediation) && !n.clustered(), n.buildBus},
 		{n.clustered() && (n.has(roleGateway) || n.has(roleMediation)), n.buildCluster},
 		{n.has(roleGateway), n.buildGateway},
+		{n.has(roleGateway) && n.cfg.Gateway.Export.exports(), n.buildExport},
 		{n.has(roleMediation), n.buildMediation},
 		{n.has(roleAdmin), n.buildAdmin},
 		{true, n.buildOps},

@@ -31,12 +31,17 @@ func (n *node) buildMediation() error {
 		if err := n.addCorrelator("cluster", "cluster", n.cluster); err != nil {
 			return err
 		}
-	} else if n.has(roleGateway) {
+	} else if n.has(roleGateway) || n.collects() {
 		name, err := n.busName()
 		if err != nil {
 			return err
 		}
 		if err := n.addCorrelator("own", name, n.bus); err != nil {
+			return err
+		}
+	}
+	if n.collects() {
+		if err := n.buildCollector(); err != nil {
 			return err
 		}
 	}
@@ -59,9 +64,10 @@ func (n *node) buildMediation() error {
 
 const gatewayBus = "gateway "
 
-// busName names our own bus as mediations elsewhere do, where there can be any.
+// busName names our own bus as mediations elsewhere do, where there can be any. One
+// that has no gateway and holds what others deliver is known by its folder's key.
 func (n *node) busName() (string, error) {
-	if n.cfg.Bus.Listen == "" {
+	if n.has(roleGateway) && n.cfg.Bus.Listen == "" {
 		return gatewayBus + n.cfg.Gateway.ID, nil
 	}
 	own, err := n.cfg.secrets().busServer()

@@ -61,6 +61,16 @@ func (s secrets) mdf() (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "mdf", pki.Spec{CommonName: "ligate MDF"})
 }
 
+// x2x3 is the certificate that network elements that are not ours see.
+func (s secrets) x2x3(names []string) (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "x2x3", pki.Spec{CommonName: "ligate X2/X3", Names: names})
+}
+
+// export is the certificate that somebody else's mediation sees.
+func (s secrets) export(id string) (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "export", pki.Spec{CommonName: "ligate gateway " + id, URI: x1.NEBinding(id)})
+}
+
 // handover is the certificate that LEMFs see.
 func (s secrets) handover() (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "handover", pki.Spec{CommonName: "ligate handover"})
