@@ -46,9 +46,17 @@ func (l *Line) Takes(kind segment.Kind) bool {
 	return l != nil && !l.agency.gone.Load() && (kind == segment.KindIRI && l.agency.delivery.HI2 != "" || kind == segment.KindCC && l.media)
 }
 
+// Pushed is consecutive records that go onto the spool together, or not at all.
+type Pushed struct {
+	*Receipt
+
+	Records int
+}
+
 // Push puts records of one kind on their way, numbered from first. octets is those of
-// all PS-PDUs of the kind before; size is what these add.
-func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (receipts []*Receipt, size uint64, err error) {
+// all PS-PDUs of the kind before; size is what these add. After an error those that
+// pushed does not count are not on their way.
+func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (pushed []Pushed, size uint64, err error) {
 	q := l.agency.queue(kind)
 	if first == 0 { // a flag that comes twice says the same
 		if pdu, err := l.enc.AppendTRI(nil, 0, timeOf(records[0]), etsi.TRIFirstSegment); err == nil {
@@ -69,16 +77,14 @@ func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []se
 			return dst, err
 		})
 		if err != nil {
-			return receipts, size, fmt.Errorf("deliver: %w", err)
+			return pushed, size, fmt.Errorf("deliver: %w", err)
 		}
-		if len(receipts) == 0 || receipts[len(receipts)-1] != receipt {
-			receipts = append(receipts, receipt)
-		}
+		pushed = append(pushed, Pushed{receipt, n})
 		size += added
 		first += uint32(n) //nolint:gosec // bounded by records
 		records = records[n:]
 	}
-	return receipts, size, nil
+	return pushed, size, nil
 }
 
 // appendRun encodes as many records as a run takes.
