@@ -27,6 +27,7 @@ var ErrLost = errors.New("pgstore: the connection that held a claim is lost")
 type Claims struct {
 	conn *pgx.Conn
 	work string
+	self int32 // the session's number
 }
 
 // Standing is who takes part in some work, and who holds which part. Sessions are
@@ -48,8 +49,9 @@ func (s *Store) Claim(ctx context.Context, work string) (*Claims, error) {
 	if err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
-	c := &Claims{conn: pooled.Hijack(), work: "ligate " + work}
-	set := fmt.Sprintf("set idle_session_timeout = %d", claimIdle.Milliseconds()) // Postgres 14
+	conn := pooled.Hijack()
+	c := &Claims{conn: conn, work: "ligate " + work, self: int32(conn.PgConn().PID())} //nolint:gosec // as the server counts
+	set := fmt.Sprintf("set idle_session_timeout = %d", claimIdle.Milliseconds())      // Postgres 14
 	if _, err = c.conn.Exec(attempt, set); err == nil {
 		_, err = c.conn.Exec(attempt, "select pg_advisory_lock_shared(hashtext($1), $2)", c.work, member)
 	}
@@ -71,7 +73,7 @@ func (c *Claims) Close() {
 func (c *Claims) Look(ctx context.Context) (Standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimAnswer)
 	defer cancel()
-	st := Standing{Self: int32(c.conn.PgConn().PID()), Holder: map[int]int32{}} //nolint:gosec // as the server counts
+	st := Standing{Self: c.self, Holder: map[int]int32{}}
 	rows, err := c.conn.Query(ctx, `select objid::int, pid from pg_locks where locktype = 'advisory' and granted and objsubid = 2
 		and classid = hashtext($1)::oid and database = (select oid from pg_database where datname = current_database()) order by pid`, c.work)
 	if err != nil {
@@ -90,6 +92,23 @@ func (c *Claims) Look(ctx context.Context) (Standing, error) {
 		return Standing{}, ErrLost
 	}
 	return st, nil
+}
+
+// Claimed asks, over another connection, whether c holds a part now. ErrLost says no.
+func (s *Store) Claimed(ctx context.Context, c *Claims, part int) error {
+	ctx, cancel := context.WithTimeout(ctx, claimAnswer)
+	defer cancel()
+	var held bool
+	err := s.pool.QueryRow(ctx, `select exists (select from pg_locks where locktype = 'advisory' and granted and objsubid = 2
+		and classid = hashtext($1)::oid and objid = $2::int::oid and pid = $3
+		and database = (select oid from pg_database where datname = current_database()))`, c.work, part+1, c.self).Scan(&held)
+	if err != nil {
+		return fmt.Errorf("claimed: %w", interpret(err))
+	}
+	if !held {
+		return ErrLost
+	}
+	return nil
 }
 
 // Take holds a part, from 0, if it is free.
