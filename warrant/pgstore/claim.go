@@ -45,29 +45,40 @@ const member = 0
 func (s *Store) Claim(ctx context.Context, work string) (*Claims, error) {
 	attempt, cancel := context.WithTimeout(ctx, claimAnswer)
 	defer cancel()
-	pooled, err := s.pool.Acquire(attempt)
+	conn, err := s.session(attempt)
 	if err != nil {
-		return nil, fmt.Errorf("claim: %w", err)
+		return nil, err
 	}
-	conn := pooled.Hijack()
 	c := &Claims{conn: conn, work: "ligate " + work, self: int32(conn.PgConn().PID())} //nolint:gosec // as the server counts
-	set := fmt.Sprintf("set idle_session_timeout = %d", claimIdle.Milliseconds())      // Postgres 14
-	if _, err = c.conn.Exec(attempt, set); err == nil {
-		_, err = c.conn.Exec(attempt, "select pg_advisory_lock_shared(hashtext($1), $2)", c.work, member)
-	}
-	if err != nil {
+	if _, err = c.conn.Exec(attempt, "select pg_advisory_lock_shared(hashtext($1), $2)", c.work, member); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("claim: %w", interpret(err))
 	}
 	return c, nil
 }
 
-// Close gives free what is held.
-func (c *Claims) Close() {
+// session opens a connection of its own that the server ends when it is silent.
+func (s *Store) session(ctx context.Context) (*pgx.Conn, error) {
+	pooled, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	conn := pooled.Hijack()
+	if _, err = conn.Exec(ctx, fmt.Sprintf("set idle_session_timeout = %d", claimIdle.Milliseconds())); err != nil { // Postgres 14
+		closeSession(conn)
+		return nil, fmt.Errorf("claim: %w", interpret(err))
+	}
+	return conn, nil
+}
+
+func closeSession(conn *pgx.Conn) {
 	end, cancel := context.WithTimeout(context.Background(), claimAnswer)
 	defer cancel()
-	_ = c.conn.Close(end)
+	_ = conn.Close(end)
 }
+
+// Close gives free what is held.
+func (c *Claims) Close() { closeSession(c.conn) }
 
 // Look asks who holds what, which also keeps the claims. After an error they are lost.
 func (c *Claims) Look(ctx context.Context) (Standing, error) {
@@ -129,50 +140,4 @@ func (c *Claims) lock(ctx context.Context, sql string, part int) (done bool, err
 		return false, ErrLost
 	}
 	return done, nil
-}
-
-// Hold waits until this process alone holds a name, and runs run meanwhile. run's
-// context ends when the name is lost, which is ErrLost, or with ctx, which is no error
-// of ours. Hold returns after run did.
-func (s *Store) Hold(ctx context.Context, name string, run func(ctx context.Context) error) error {
-	c, err := s.Claim(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	for held := false; !held; {
-		if held, err = c.Take(ctx, 0); err == nil && !held {
-			_, err = c.tick(ctx)
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx); cancel() }()
-	for ctx.Err() == nil && err == nil {
-		_, err = c.tick(ctx)
-	}
-	lost := ctx.Err() == nil
-	cancel()
-	if result := <-ended; !lost {
-		return result
-	}
-	return err
-}
-
-// tick waits for the next time to look, and looks.
-func (c *Claims) tick(ctx context.Context) (Standing, error) {
-	timer := time.NewTimer(ClaimEvery)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return Standing{}, ctx.Err()
-	case <-timer.C:
-		return c.Look(ctx)
-	}
 }
