@@ -6,11 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -117,7 +114,6 @@ func (b *Bus) Addr() net.Addr {
 
 // Run serves until ctx ends, which is no error; then the files are closed.
 func (b *Bus) Run(ctx context.Context) error {
-	held := b.held()
 	b.server.Start()
 	defer func() {
 		b.server.Shutdown()
@@ -126,7 +122,7 @@ func (b *Bus) Run(ctx context.Context) error {
 	if !b.server.ReadyForConnections(startTimeout) || !b.server.JetStreamEnabled() {
 		return ErrStart
 	}
-	if err := b.connect(ctx, held); err != nil {
+	if err := b.connect(ctx); err != nil {
 		return err
 	}
 	defer b.link.conn.Close()
@@ -135,15 +131,8 @@ func (b *Bus) Run(ctx context.Context) error {
 	return nil
 }
 
-// held reports whether there are files of a stream already.
-func (b *Bus) held() bool {
-	_, err := os.Stat(filepath.Join(b.cfg.Dir, server.JetStreamStoreDir, "$G", "streams", streamName))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// connect opens the stream. One that is held but was not recovered is never made
-// anew: the server would remove what it holds first.
-func (b *Bus) connect(ctx context.Context, held bool) error {
+// connect opens the stream.
+func (b *Bus) connect(ctx context.Context) error {
 	opts := append(b.link.handlers(), nats.InProcessServer(b.server), nats.MaxReconnects(-1))
 	conn, err := nats.Connect("", opts...)
 	if err != nil {
@@ -154,22 +143,15 @@ func (b *Bus) connect(ctx context.Context, held bool) error {
 	}
 	start, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if held {
-		if _, err := b.link.js.Stream(start, streamName); err != nil {
-			conn.Close()
-			return ErrStart
-		}
-	}
-	_, err = b.link.js.CreateOrUpdateStream(start, jetstream.StreamConfig{
+	err = b.openStream(start, jetstream.StreamConfig{
 		Name: streamName, Subjects: []string{allSubjects}, Storage: jetstream.FileStorage,
 		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: b.cfg.MaxBytes,
 		Duplicates: dedupWindow,
 	})
 	if err != nil {
 		conn.Close()
-		return fmt.Errorf("bus: make stream: %w", err)
 	}
-	return nil
+	return err
 }
 
 // Backlog is how many messages nobody has acknowledged yet, and their octets.

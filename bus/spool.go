@@ -38,12 +38,12 @@ func (b *Bus) Spool(ctx context.Context, name string, maxBytes int64) (*Spool, e
 		return nil, errors.New("bus: a spool needs a name of letters, digits, - or _ and a limit")
 	}
 	s := &Spool{bus: b, name: spoolPrefix + name}
-	_, err := b.link.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	err := b.openStream(ctx, jetstream.StreamConfig{
 		Name: s.name, Subjects: []string{s.subject()}, Storage: jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy,
 		Discard: jetstream.DiscardNew, MaxBytes: maxBytes, Duplicates: dedupWindow,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("bus: open spool: %w", err)
+		return nil, err
 	}
 	return s, nil
 }
