@@ -53,7 +53,8 @@ func TestX2X3ConfigFaults(t *testing.T) {
 		"export beside mediation":     {exports, allRoles(), "gateway.export: want no mediation in this process: a bus has one reader"},
 		"export and a bus port": {
 			append([]string{"  listen: \"\"                     # host:port for a mediation", "  listen: \"127.0.0.1:1\" # ", "  mediation_certificate: \"\"", "  mediation_certificate: " + printB}, apart...),
-			[]role{roleGateway}, "bus.listen: want nothing with gateway.export: a bus has one reader",
+			[]role{roleGateway},
+			"bus.listen: want nothing with gateway.export: a bus has one reader",
 		},
 		"export without X3":      {apart[:4], []role{roleGateway}, "gateway.export.x3: required"},
 		"export without a pin":   {apart[:6], []role{roleGateway}, "gateway.export.certificate: required"},

@@ -206,7 +206,8 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 	g, run := errgroup.WithContext(ctx)
 	for i, l := range listeners {
-		g.Go(func() error { return c.accept(run, l, c.cfg.Listen[i]) })
+		port := c.cfg.Listen[i]
+		g.Go(func() error { return c.accept(run, l, port) })
 	}
 	return g.Wait()
 }
