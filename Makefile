@@ -3,11 +3,12 @@ SHELL := /bin/bash
 GO ?= go
 LINT := $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 20s
+KILLS ?= 50
 SECONDS_EACH ?= 4
 CAPACITY ?=
 TESTFLAGS ?=
 
-.PHONY: help build demo test lint fmt verify bench fuzz vuln
+.PHONY: help build demo test kill-test lint fmt verify bench fuzz vuln
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +28,10 @@ test: ## install what is missing, then run all tests with the race detector
 	$(GO) test -count=1 -run 'TestDelaysTellNothing|TestShortCallsLeaveNothing' ./intercept/sipproxy ./intercept/media
 	@$(MAKE) --no-print-directory build
 	@scripts/first-five-minutes >/dev/null
+
+kill-test: ## kill -9 of every part, KILLS times (default 50), under 200 tapped calls; compares all that came through
+	@scripts/install-deps test
+	LIGATE_KILLS=$(KILLS) $(GO) test -race -count=1 -timeout 30m -v -run '^TestKillsUnderLoad$$' ./cmd/ligate
 
 lint: ## vet, staticcheck, formatting and the import directions
 	scripts/lint

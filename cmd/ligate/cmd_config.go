@@ -64,6 +64,9 @@ func (c *configCertificatesCmd) Run(s streams) error {
 		return usagef("data_dir: required: the folder for all state")
 	}
 	cfg.setDefaults()
+	if _, err := cfg.secrets().busKey(); err != nil { // for the other nodes of a cluster to copy
+		return err
+	}
 	for _, cert := range []struct {
 		name, use string
 		load      func() (tls.Certificate, error)

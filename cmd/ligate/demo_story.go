@@ -171,35 +171,43 @@ func (st *story) client(person string) (*apiClient, error) {
 // people registers the agency, by two.
 func (st *story) people(ctx context.Context) error {
 	st.say("2. The agency makes its keys; the operator registers it, by two people.")
-	out, err := st.cli(ctx, "agency", "keygen", "--person", "Investigator", "--keys", st.path("agency", "keys"))
-	if err != nil {
+	var err error
+	if st.agencyID, err = st.enrol(ctx, "State police", st.path("agency", "keys")); err != nil {
 		return err
+	}
+	st.tick("what is intercepted will be sealed to the agency's key; the operator has no key that opens it")
+	return nil
+}
+
+// enrol registers an agency whose keys are made in that folder.
+func (st *story) enrol(ctx context.Context, name, keys string) (id string, err error) {
+	out, err := st.cli(ctx, "agency", "keygen", "--person", "Investigator", "--keys", keys)
+	if err != nil {
+		return "", err
 	}
 	recipient, certificate := field(out, "recipient"), field(out, "certificate")
 	root1, err := st.client("root1")
 	if err != nil {
-		return err
+		return "", err
 	}
 	var made struct {
 		ID string `json:"id"`
 	}
 	_, err = root1.do(ctx, http.MethodPost, "/admin/v1/agencies", map[string]any{
-		"name": "State police", "country": "DE", "recipients": []string{recipient},
+		"name": name, "country": "DE", "recipients": []string{recipient},
 		"people": []map[string]string{{"name": "Investigator", "certificate": certificate}},
 	}, &made)
 	if err != nil {
-		return err
+		return "", err
 	}
 	root2, err := st.client("root2")
 	if err != nil {
-		return err
+		return "", err
 	}
 	if _, err := root2.do(ctx, http.MethodPost, "/admin/v1/agencies/"+made.ID+"/confirm", nil, nil); err != nil {
-		return err
+		return "", err
 	}
-	st.agencyID = made.ID
-	st.tick("what is intercepted will be sealed to the agency's key; the operator has no key that opens it")
-	return nil
+	return made.ID, nil
 }
 
 func field(text, name string) string {

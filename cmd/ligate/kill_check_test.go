@@ -219,8 +219,15 @@ func (c *comparer) died(at time.Time) bool {
 // there more often than it was sent.
 func (c *comparer) messages(call *loadCall, iri []segment.IRIRecord) (excused int) {
 	there := map[string]int{}
+	last := map[string]time.Time{}
 	for i := range iri {
 		there[sipKey(string(iri[i].SIP))]++
+		if at := iri[i].Time; at.Before(last[iri[i].Direction]) {
+			c.reordered++
+			c.wrong("call %d: message %d is older than one before it", call.n, i)
+		} else {
+			last[iri[i].Direction] = at
+		}
 	}
 	for key, n := range there {
 		if sent := call.sent[key]; sent == 0 && !strings.HasPrefix(key, "100 ") {

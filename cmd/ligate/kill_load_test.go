@@ -69,6 +69,7 @@ type load struct {
 	addr     [2]netip.AddrPort
 	want     int
 	interval time.Duration // between a stream's packets
+	life     time.Duration // of a call, at least; at most twice as long
 
 	mu      sync.Mutex  // guards the rest and the calls, for one message or packet
 	calls   []*loadCall // all that there ever were
@@ -83,9 +84,9 @@ type load struct {
 	readers sync.WaitGroup
 }
 
-func newLoad(t *testing.T, st *story, calls int, interval time.Duration) *load {
+func newLoad(t *testing.T, st *story, calls int, interval, life time.Duration) *load {
 	t.Helper()
-	l := &load{proxy: addrPort(st.world.ports.sip), want: calls, interval: interval, byID: map[string]*loadCall{}}
+	l := &load{proxy: addrPort(st.world.ports.sip), want: calls, interval: interval, life: life, byID: map[string]*loadCall{}}
 	for side, at := range []string{st.world.ports.alice, st.world.ports.pstn} {
 		l.addr[side] = addrPort(at)
 		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(l.addr[side]))
@@ -185,7 +186,7 @@ func (l *load) place(now time.Time) error {
 	n := len(l.calls)
 	c := &loadCall{
 		n: n, id: fmt.Sprintf("kill-%d-%d", n, now.UnixNano()), own: loadNumber(n % loadTargets), state: stateInviting, bye: 1,
-		ends: now.Add(20*time.Second + time.Duration(n*7919%20000)*time.Millisecond), sent: map[string]int{}, heard: map[string]timings{},
+		ends: now.Add(l.life + l.life*time.Duration(n*7919%1000)/1000), sent: map[string]int{}, heard: map[string]timings{},
 	}
 	for side := range c.socket {
 		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(l.addr[side].Addr(), 0)))

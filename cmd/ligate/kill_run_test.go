@@ -72,6 +72,7 @@ type killer struct {
 	load    *load
 	random  *rand.Rand
 	victims map[string]*victim
+	bag     []string // who is next
 
 	mu    sync.Mutex // guards the fields below, briefly
 	idle  map[string]bool
@@ -109,7 +110,7 @@ func (k *killer) prepare() {
 		targets = append(targets, loadNumber(i))
 	}
 	w.order(t, killLIID, targets...)
-	k.load = newLoad(t, w.story, killCalls+10, killInterval)
+	k.load = newLoad(t, w.story, killCalls+10, killInterval, 40*time.Second)
 }
 
 // run kills so many times.
@@ -117,8 +118,8 @@ func (k *killer) run(kills int) {
 	for n := range kills {
 		k.awaitCalls(killCalls)
 		time.Sleep(time.Duration(k.random.Int64N(int64(1500 * time.Millisecond))))
-		k.awaitCalls(killCalls)
 		name, outage := k.choose(), time.Duration(0)
+		k.awaitCalls(killCalls)
 		if (name == "lemf" || name == "postgres") && k.random.IntN(2) == 0 {
 			outage = time.Duration(k.random.Int64N(int64(maxOutage)))
 		}
@@ -129,26 +130,33 @@ func (k *killer) run(kills int) {
 	k.settle()
 }
 
-// choose waits until somebody is there to be killed, and takes one.
+// killMix is how often each is killed in so many kills, in random order. A gateway's
+// death ends 200 calls, so that a run with many has many sessions to compare.
+func killMix() []string {
+	return []string{
+		"gateway", "gateway", "mediation", "mediation", "mediation", "mediation",
+		"postgres", "postgres", "postgres", "lemf", "lemf", "lemf",
+	}
+}
+
+// choose says who is next and waits until it is there to be killed.
 func (k *killer) choose() string {
-	for {
+	if len(k.bag) == 0 {
+		k.bag = killMix()
+		k.random.Shuffle(len(k.bag), func(i, j int) { k.bag[i], k.bag[j] = k.bag[j], k.bag[i] })
+	}
+	name := k.bag[0]
+	k.bag = k.bag[1:]
+	for ; ; time.Sleep(20 * time.Millisecond) {
 		k.mu.Lock()
-		err := k.err
-		var names []string
-		for name, idle := range k.idle {
-			if idle {
-				names = append(names, name)
-			}
-		}
+		err, idle := k.err, k.idle[name]
 		k.mu.Unlock()
 		if err != nil {
 			k.t.Fatal(err)
 		}
-		if len(names) > 0 {
-			slices.Sort(names)
-			return names[k.random.IntN(len(names))]
+		if idle {
+			return name
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -68,9 +68,9 @@ func newKillWorld(t *testing.T) *killWorld {
 }
 
 // editYAML replaces pairs of texts that must be there.
-func (w *killWorld) editYAML(t *testing.T, file string, pairs ...string) {
+func (st *story) editYAML(t *testing.T, file string, pairs ...string) {
 	t.Helper()
-	b, err := os.ReadFile(w.path(file))
+	b, err := os.ReadFile(st.path(file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (w *killWorld) editYAML(t *testing.T, file string, pairs ...string) {
 		}
 		b = bytes.ReplaceAll(b, []byte(pairs[i]), []byte(pairs[i+1]))
 	}
-	write(t, w.path(file), b)
+	write(t, st.path(file), b)
 }
 
 // killPG is a Postgres that others reach at one place, however often it is killed.

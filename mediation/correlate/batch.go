@@ -12,9 +12,9 @@ import (
 type share struct {
 	part    part
 	records int
-	octets  uint64             // of the records' PS-PDUs
-	pushed  []*deliver.Receipt // how their way to the LEMF goes; none = they are not pushed
-	failed  bool               // they could not be encoded
+	octets  uint64           // of the records' PS-PDUs
+	pushed  []deliver.Pushed // how their way to the LEMF goes; none = they are not pushed
+	failed  bool             // those that are not in pushed could not be encoded
 }
 
 // batch is records of one kind on their way into one segment.

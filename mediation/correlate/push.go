@@ -50,14 +50,33 @@ func (b *batch) onSpool() bool {
 	return true
 }
 
-// lost reports whether a share did not get onto its spool.
-func (s share) lost() bool {
-	for _, r := range s.pushed {
-		if _, err := r.Done(); errors.Is(err, bus.ErrFull) {
-			return true
+// stretch is consecutive records of which all or none are lost to the LEMF.
+type stretch struct {
+	records int
+	lost    bool
+}
+
+// stretches says which of a batch's records did not get onto their spool.
+func (b *batch) stretches() (all []stretch) {
+	add := func(records int, lost bool) {
+		switch n := len(all); {
+		case records == 0:
+		case n > 0 && all[n-1].lost == lost:
+			all[n-1].records += records
+		default:
+			all = append(all, stretch{records, lost})
 		}
 	}
-	return s.failed
+	for _, s := range b.shares {
+		left := s.records
+		for _, p := range s.pushed {
+			_, err := p.Done()
+			add(p.Records, errors.Is(err, bus.ErrFull))
+			left -= p.Records
+		}
+		add(left, s.failed)
+	}
+	return all
 }
 
 func (b *batch) octets() (n uint64) {
@@ -99,22 +118,17 @@ func (w *worker) entails(ctx context.Context, s *session, b *batch, first uint32
 // reportLost makes one report for each stretch of numbers that was not buffered.
 func (w *worker) reportLost(ctx context.Context, s *session, b *batch, first uint32, now time.Time) ([]evidence.Entailed, error) {
 	var all []evidence.Entailed
-	for i := 0; i < len(b.shares); {
-		from := first
-		for ; i < len(b.shares) && b.shares[i].lost(); i++ {
-			first += uint32(b.shares[i].records) //nolint:gosec // bounded by the octets of a segment
-		}
-		if first > from {
-			report, err := s.line.Lost(b.kind, s.progress.CIN, from, first-1, now)
+	for _, part := range b.stretches() {
+		n := uint32(part.records) //nolint:gosec // bounded by the octets of a segment
+		if part.lost {
+			report, err := s.line.Lost(b.kind, s.progress.CIN, first, first+n-1, now)
 			if err != nil {
 				return nil, err
 			}
 			all = append(all, report...)
-			w.cfg.Outlet.Full(ctx, s.line, b.kind, int(first-from))
-			continue
+			w.cfg.Outlet.Full(ctx, s.line, b.kind, part.records)
 		}
-		first += uint32(b.shares[i].records) //nolint:gosec // as above
-		i++
+		first += n
 	}
 	return all, nil
 }

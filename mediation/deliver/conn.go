@@ -37,10 +37,11 @@ type sent struct {
 	last   []mark
 }
 
-// mark is how far a session's counter goes.
+// mark is consecutive numbers of a session's counter.
 type mark struct {
 	session uint64
-	number  uint32
+
+	span
 }
 
 // conn is one connection to a LEMF.

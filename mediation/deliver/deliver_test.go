@@ -265,7 +265,7 @@ func TestFullSpool(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = ended(t, receipts[len(receipts)-1])
+		err = ended(t, receipts[len(receipts)-1].Receipt)
 		if errors.Is(err, bus.ErrFull) {
 			break
 		}

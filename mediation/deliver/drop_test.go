@@ -93,7 +93,7 @@ func TestCaptureFiles(t *testing.T) {
 				t.Fatalf("%v, %d octets over a stream", err, size)
 			}
 			for _, r := range receipts {
-				if err := ended(t, r); err != nil {
+				if err := ended(t, r.Receipt); err != nil {
 					t.Error(err)
 				}
 			}

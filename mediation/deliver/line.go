@@ -48,27 +48,38 @@ func (l *Line) Takes(kind segment.Kind) bool {
 	return l != nil && !l.agency.gone.Load() && (kind == segment.KindIRI && l.agency.delivery.HI2 != "" || kind == segment.KindCC && l.media)
 }
 
+// Pushed is consecutive records that go onto the HI2 or HI3 spool together, or not at
+// all. Those on their way into capture files count no records: what is refused there
+// stands in the files.
+type Pushed struct {
+	*Receipt
+
+	Records int
+}
+
 // Push puts records of one kind on their way, numbered from first: to the LEMF, into
 // capture files, or both. octets is those of all PS-PDUs of the kind before; size is
-// what these add.
-func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (receipts []*Receipt, size uint64, err error) {
+// what these add. After an error those that pushed does not count are not on their
+// way to the LEMF.
+func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (pushed []Pushed, size uint64, err error) {
 	if l == nil || len(records) == 0 {
 		return nil, 0, nil
 	}
-	if l.drops(kind) {
-		if receipts, err = l.pushDrop(kind, first, records); err != nil {
-			return receipts, 0, err
-		}
+	if l.Takes(kind) {
+		pushed, size, err = l.stream(kind, first, octets, records)
 	}
-	if !l.Takes(kind) {
-		return receipts, 0, nil
+	if !l.drops(kind) {
+		return pushed, size, err
 	}
-	pushed, size, err := l.stream(kind, first, octets, records)
-	return append(receipts, pushed...), size, err
+	files, dropErr := l.pushDrop(kind, first, records)
+	for _, r := range files {
+		pushed = append(pushed, Pushed{r, 0})
+	}
+	return pushed, size, errors.Join(err, dropErr)
 }
 
 // stream puts records on their way over HI2 or HI3.
-func (l *Line) stream(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (receipts []*Receipt, size uint64, err error) {
+func (l *Line) stream(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (pushed []Pushed, size uint64, err error) {
 	q := l.agency.queue(kind)
 	if first == 0 { // a flag that comes twice says the same
 		if pdu, err := l.enc.AppendTRI(nil, 0, timeOf(records[0]), etsi.TRIFirstSegment); err == nil {
@@ -89,16 +100,14 @@ func (l *Line) stream(kind segment.Kind, first uint32, octets uint64, records []
 			return dst, err
 		})
 		if err != nil {
-			return receipts, size, fmt.Errorf("deliver: %w", err)
+			return pushed, size, fmt.Errorf("deliver: %w", err)
 		}
-		if len(receipts) == 0 || receipts[len(receipts)-1] != receipt {
-			receipts = append(receipts, receipt)
-		}
+		pushed = append(pushed, Pushed{receipt, n})
 		size += added
 		first += uint32(n) //nolint:gosec // bounded by records
 		records = records[n:]
 	}
-	return receipts, size, nil
+	return pushed, size, nil
 }
 
 // appendRun encodes as many records as a run takes.

@@ -173,7 +173,7 @@ func (c *conn) pour(ctx context.Context) error {
 	return errors.Join(failed, err)
 }
 
-// deliver sends one message of the spool. last is how far each session's counter was
+// deliver sends one message of the spool. last is what of each session's counter was
 // sent over this connection or confirmed before.
 func (c *conn) deliver(m bus.SpoolMessage, last *marks) error {
 	c.write.Lock()
@@ -196,7 +196,7 @@ func (c *conn) deliver(m bus.SpoolMessage, last *marks) error {
 		}
 		c.link.metrics.pdus.Add(float64(max(r.count, 1)))
 		if r.session != 0 {
-			s.last = append(s.last, mark{r.session, r.first + r.count - 1})
+			s.last = append(s.last, mark{r.session, span{r.first, r.first + r.count - 1}})
 		}
 		if r.at != 0 {
 			c.link.metrics.lag.Observe(max(0, now.Sub(time.Unix(0, r.at)).Seconds()))

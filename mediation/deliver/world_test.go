@@ -302,7 +302,7 @@ func (w *world) push(t *testing.T, agency warrant.AgencyID, l *deliver.Line, kin
 			t.Fatal(err)
 		}
 		for _, r := range receipts {
-			ended(t, r)
+			ended(t, r.Receipt)
 		}
 		check, checked, err := l.Check(kind, uint32(part)+1, first, octets, some, time.Now())
 		if err != nil || checked != size {

@@ -104,7 +104,7 @@ func decodeCC(p *PDU, v []byte) (known bool, err error) {
 			contents, err = only(f.value)
 			f.keep(err)
 		case ctx + 4:
-			f.keep(readQualifier(f.value, &c.Qualifier))
+			f.keep(readOpenEnum(f.value, &c.Qualifier))
 		default:
 			f.skip()
 		}

@@ -9,7 +9,7 @@
 //
 // Invariants:
 //   - What an Encoder appends, Decode reads back equal, and so does a decoder that
-//     was made from ETSI's schemas by somebody else's compiler (TestErlangReadsWhatWeWrite).
+//     was made from ETSI's schemas by somebody else's compiler (TestIndependentCodec).
 //   - Sizes and alphabets of the schema are checked in both directions.
 //   - An error returns dst as it was, or no PDU; nothing panics, whatever the octets.
 //   - Decoding follows the schema's nesting and never the input's: there is no recursion.

@@ -20,7 +20,7 @@ func stranger(change func(*etsi.PDU)) etsi.PDU {
 func nothing(*etsi.PDU) {}
 
 // What no schema of today has, at each place that is open to extension, and liberties
-// of BER that we do not take. TestErlangWritesWhatWeRead has what the schema has.
+// of BER that we do not take. TestDecodeGolden has what the schema has.
 func TestDecodeForeign(t *testing.T) {
 	t.Parallel()
 	other := func(p *etsi.PDU) { p.What, p.TRI = etsi.PayloadOther, 0 }

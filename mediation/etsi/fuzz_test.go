@@ -2,6 +2,8 @@ package etsi_test
 
 import (
 	"bytes"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +18,14 @@ func seeds(f *testing.F) {
 	}
 	for _, v := range sealed() {
 		f.Add(octets(f, v))
+	}
+	golden, err := os.ReadFile("testdata/foreign.golden")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(golden)) {
+		_, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		f.Add(octets(f, text))
 	}
 	f.Add(foreign(f, goodHeader+"BF8F7F03020105", aCC(f, "A20D"+goodCC)))
 	f.Add(foreign(f, goodHeader, anIRI(f, goodSource+goodDest+"820141")))

@@ -132,7 +132,7 @@ func decodeIRI(p *PDU, v []byte) (known bool, err error) {
 			contents, err = only(f.value)
 			f.keep(err)
 		case ctx + 4:
-			f.keep(readQualifier(f.value, &r.Qualifier))
+			f.keep(readOpenEnum(f.value, &r.Qualifier))
 		case ctx + 5: // sessionDirection: TS 102 232-5 leaves it to national use
 			var session Direction
 			f.keep(readOpenEnum(f.value, &session))

@@ -197,8 +197,6 @@ func readOpenEnum[T ~uint8](v []byte, to *T) error {
 	return readEnum(v, to, 0, 254)
 }
 
-func readQualifier(v []byte, to *Qualifier) error { return readOpenEnum(v, to) }
-
 // readPart holds an object identifier against that of TS 102 232-5, of whatever
 // version: all octets but the version's.
 func readPart(v []byte, ours string) error {

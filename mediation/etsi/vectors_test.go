@@ -106,3 +106,20 @@ func TestKnownGoodOctets(t *testing.T) {
 		})
 	}
 }
+
+// What a signature covers is the check as it is sent, but for its value.
+func TestSignedOctets(t *testing.T) {
+	t.Parallel()
+	i := etsi.Integrity{
+		Included: []uint32{0, 1, 2}, Signature: true, Of: etsi.KindIRI, Sig: etsi.SigEdDSA, Value: []byte("is not read"),
+	}
+	got, err := i.AppendSigned([]byte("before"))
+	want := "before\xA0\x16\xA0\x09\x02\x01\x00\x02\x01\x01\x02\x01\x02\x81\x01\x02\x82\x01\x01\x83\x00\x85\x01\x03"
+	if err != nil || string(got) != want {
+		t.Errorf("got  %X, %v\nwant %X", got, err, want)
+	}
+	i.Sig = 0
+	if got, err := i.AppendSigned(nil); err != etsi.ErrEnum || got != nil {
+		t.Errorf("without algorithm: %X, %v", got, err)
+	}
+}
