@@ -6,10 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -69,7 +66,6 @@ func listen(opts *server.Options, cfg Config) error {
 }
 
 func (b *Bus) runServer(ctx context.Context) error {
-	held := b.held()
 	b.server.Start()
 	defer func() {
 		b.server.Shutdown()
@@ -78,7 +74,7 @@ func (b *Bus) runServer(ctx context.Context) error {
 	if !b.server.ReadyForConnections(startTimeout) || !b.server.JetStreamEnabled() {
 		return ErrStart
 	}
-	if err := b.connect(ctx, held); err != nil {
+	if err := b.connect(ctx); err != nil {
 		return err
 	}
 	defer b.link.conn.Close()
@@ -87,15 +83,9 @@ func (b *Bus) runServer(ctx context.Context) error {
 	return nil
 }
 
-// held reports whether there are files of a stream already.
-func (b *Bus) held() bool {
-	_, err := os.Stat(filepath.Join(b.cfg.Dir, server.JetStreamStoreDir, "$G", "streams", streamName))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
 // connect opens the stream. One that is held but was not recovered is never made
 // anew: the server would remove what it holds first.
-func (b *Bus) connect(ctx context.Context, held bool) error {
+func (b *Bus) connect(ctx context.Context) error {
 	opts := append(b.link.options(), nats.InProcessServer(b.server), nats.MaxReconnects(-1))
 	conn, err := nats.Connect("", opts...)
 	if err != nil {
@@ -106,15 +96,9 @@ func (b *Bus) connect(ctx context.Context, held bool) error {
 	}
 	start, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if held {
-		if _, err := b.link.js.Stream(start, streamName); err != nil {
-			conn.Close()
-			return ErrStart
-		}
-	}
-	if _, err = b.link.js.CreateOrUpdateStream(start, b.stream()); err != nil {
+	if err := b.keepStream(start, b.stream()); err != nil {
 		conn.Close()
-		return fmt.Errorf("bus: make stream: %w", err)
+		return err
 	}
 	return nil
 }

@@ -45,8 +45,8 @@ func (b *Bus) Spool(ctx context.Context, name string, maxBytes int64) (*Spool, e
 	if b.cfg.Cluster != nil {
 		cfg.Replicas = b.cfg.Cluster.Replicas
 	}
-	if _, err := b.link.js.CreateOrUpdateStream(ctx, cfg); err != nil {
-		return nil, fmt.Errorf("bus: open spool: %w", err)
+	if err := b.keepStream(ctx, cfg); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -51,7 +51,7 @@ type killWorld struct {
 func newKillWorld(t *testing.T) *killWorld {
 	t.Helper()
 	w := &killWorld{story: newStory(t)}
-	w.editYAML(t, "operator/ligate.yaml", `numbers: ["`+aliceNumber+`"]`, `numbers: ["+49306660"]`, "min: 21000, max: 21999", "min: 33000, max: 36999")
+	w.prepareLoad(t)
 	w.gw = w.apart(t)
 	w.pg = &killPG{dir: w.path("operator", "postgres"), link: w.path("pg")}
 	if err := w.pg.start(); err != nil {

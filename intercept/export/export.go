@@ -48,6 +48,7 @@ const (
 	dialTimeout           = 10 * time.Second
 	maxChunk              = 256 << 10 // of one write
 	minWindow             = 4 << 10
+	probeEvery            = 100 * time.Millisecond
 	logEvery              = time.Minute
 )
 

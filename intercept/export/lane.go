@@ -124,15 +124,34 @@ func (l *lane) next(dst []byte) []byte {
 }
 
 // ask notes a keep-alive that is about to be sent, if one is due: to keep the
-// connection alive, or to learn what has arrived while no other asks that.
-func (l *lane) ask(seq uint32, now time.Time, alive bool) bool {
+// connection alive, or to learn what has arrived while no other asks that; not too
+// often, unless much is on its way.
+func (l *lane) ask(seq uint32, now time.Time, since time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !alive && (len(l.probes) > 0 || l.sent == l.confirmed) {
+	if since < l.cfg.Keepalive && (!l.unasked() || since < probeEvery && l.sentBytes < l.window/2) {
 		return false
 	}
 	l.probes = append(l.probes, probe{seq, l.sent, now})
 	return true
+}
+
+// unasked reports whether something was sent that no question covers. mu is held.
+func (l *lane) unasked() bool { return len(l.probes) == 0 && l.sent > l.confirmed }
+
+// patience is how long there is nothing to do, unless something happens, since after
+// the last keep-alive.
+func (l *lane) patience(now time.Time, since time.Duration) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	until := l.cfg.Keepalive - since
+	if l.unasked() {
+		until = min(until, probeEvery-since)
+	}
+	if len(l.probes) > 0 {
+		until = min(until, l.cfg.Answer-now.Sub(l.probes[0].at))
+	}
+	return until
 }
 
 // oldest is when the oldest unanswered keep-alive was sent; zero = there is none.

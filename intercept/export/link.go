@@ -89,7 +89,7 @@ func (c *link) write(ctx context.Context) reason {
 			return reasonUnanswered
 		}
 		c.out = c.next(c.out[:0])
-		if due := now.Sub(c.alive) >= c.cfg.Keepalive; c.ask(c.seq, now, due) {
+		if c.ask(c.seq, now, now.Sub(c.alive)) {
 			c.out = x2x3.AppendKeepalive(c.out, c.seq)
 			c.seq++
 			c.alive = now
@@ -122,11 +122,7 @@ func (c *link) unwritten(ctx context.Context, err error) reason {
 // wait blocks until there may be something to send, or the time to ask or to give up
 // has come.
 func (c *link) wait(ctx context.Context, now time.Time) {
-	until := c.cfg.Keepalive - now.Sub(c.alive)
-	if oldest := c.oldest(); !oldest.IsZero() {
-		until = min(until, c.cfg.Answer-now.Sub(oldest))
-	}
-	timer := time.NewTimer(until)
+	timer := time.NewTimer(c.patience(now, now.Sub(c.alive)))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

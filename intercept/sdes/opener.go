@@ -2,6 +2,7 @@ package sdes
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/pion/srtp/v3"
 )
@@ -35,11 +36,17 @@ const (
 )
 
 // Set says which keys are tried from now on, those most likely in use first, MaxKeys of
-// them at most. What is known under a key that was there before is kept. The error is
+// them at most; of those that have opened packets none is crowded out before half of
+// that. What is known under a key that was there before is kept. The error is
 // ErrSuite when a key cannot be used; the others are in force all the same.
 func (o *Opener) Set(keys []Key) error {
 	var err error
 	next := make([]*context, 0, min(len(keys), MaxKeys))
+	for _, c := range o.contexts { // what has opened packets is not crowded out by offers
+		if len(c.opened) > 0 && len(next) < MaxKeys/2 && slices.ContainsFunc(keys, c.key.equal) {
+			next = append(next, c)
+		}
+	}
 	for _, k := range keys {
 		if len(next) == MaxKeys {
 			break

@@ -159,12 +159,14 @@ func TestRekeying(t *testing.T) {
 	wantOpen(t, o, late, packet(3, 1))
 	wantOpen(t, o, late, packet(3, 1))
 	wantOpen(t, o, second.rtp(packet(5, 2)), packet(5, 2)) // another source
-	var newer []sender                                     // many changes later the first key is gone
+	var newer []sender                                     // offers that are refused do not crowd out what is in use
 	for seed := range byte(sdes.MaxKeys) {
 		newer = append(newer, newSender(t, "AES_CM_128_HMAC_SHA1_80", 10+seed, ""))
 	}
 	set(t, o, append(newer, second, first)...)
-	if _, ok := o.Open(nil, first.rtp(packet(6, 1))); ok {
+	wantOpen(t, o, first.rtp(packet(6, 1)), packet(6, 1))
+	wantOpen(t, o, newer[0].rtp(packet(1, 3)), packet(1, 3))
+	if _, ok := o.Open(nil, newer[sdes.MaxKeys-1].rtp(packet(1, 4))); ok {
 		t.Error("more keys are kept than are tried")
 	}
 }

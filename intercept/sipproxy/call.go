@@ -88,6 +88,10 @@ func (s *shard) attachDialog(tx *serverTx) (fresh bool) {
 		tx.calleeTag = m.To.Tag
 	}
 	tx.call = s.calls[k.leg]
+	old := tx.call
+	if old != nil && old.ended && (m.Method == "INVITE" || m.Method == "UPDATE") {
+		tx.call = nil // the sides go on after all
+	}
 	if tx.call != nil || !bridge(k.a, k.b) || m.Method == "SUBSCRIBE" || m.Method == "NOTIFY" { // those alone show no session
 		return false
 	}
@@ -100,6 +104,9 @@ func (s *shard) attachDialog(tx *serverTx) (fresh bool) {
 		c.aTag = m.From.Tag
 	}
 	c.parties = laterParties(m, tx.fromA, tx.from)
+	if old != nil {
+		c.parties = append(c.parties, old.parties...)
+	}
 	tx.call = c
 	return true
 }
@@ -232,7 +239,7 @@ func (s *shard) finished(tx *serverTx, m *wire.Message) {
 		c.answered(m.To.Tag)
 	case m.Method == "INVITE" && tx.initial && len(c.dialogs) == 0:
 		c.end()
-	case m.Method == "BYE" && m.Status != 401 && m.Status != 407:
+	case m.Method == "BYE" && m.Status != 401 && m.Status != 407, c.confirmed && !tx.initial && (m.Method == "INVITE" || m.Method == "UPDATE") && (m.Status == 481 || m.Status == 408):
 		c.hungUp(tx.calleeTag)
 	}
 }

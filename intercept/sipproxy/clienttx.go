@@ -75,6 +75,10 @@ func (c *clientTx) provisional(status int) {
 		c.heard = true
 	}
 	if !c.invite {
+		if first {
+			c.giveUp.stop()
+			c.giveUp = c.shard.after(c.shard.proxy.cfg.Timers.life(), c.timedOut) // it speaks: F, no next hop
+		}
 		return // E goes on, at T2
 	}
 	c.resend.stop()

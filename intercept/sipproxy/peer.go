@@ -31,7 +31,7 @@ type place struct {
 	addr     netip.AddrPort
 	priority int // among the places of its peer; lower is tried first
 	share    float64
-	health   health
+	health   *health // shared with the same place as it stood before
 }
 
 // side is where the peer's media comes from.
@@ -113,7 +113,7 @@ func newPeers(configured []Peer, plan li.NumberPlan, id func(name string) uint32
 		}
 		if c.Host == "" {
 			addr := netip.AddrPortFrom(c.Addr.Addr().Unmap(), c.Addr.Port())
-			p.places.Store(&[]*place{{net: c.Net, addr: addr, share: 1}})
+			p.places.Store(&[]*place{{net: c.Net, addr: addr, share: 1, health: &health{}}})
 		}
 	}
 	t.index()
@@ -123,11 +123,11 @@ func newPeers(configured []Peer, plan li.NumberPlan, id func(name string) uint32
 // move says where a peer listens now. Places that stay keep their health.
 func (t *peers) move(p *peer, places []*place) {
 	old := *p.places.Load()
-	for i, n := range places {
+	for _, n := range places {
+		n.health = &health{}
 		for _, o := range old {
 			if o.net == n.net && o.addr == n.addr {
-				o.priority, o.share = n.priority, n.share
-				places[i] = o
+				n.health = o.health
 			}
 		}
 	}
@@ -139,10 +139,12 @@ func (t *peers) index() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	byAddr := map[netip.AddrPort]*peer{}
-	for _, p := range t.all {
-		for _, at := range *p.places.Load() {
-			if byAddr[at.addr] == nil {
-				byAddr[at.addr] = p
+	for _, lookedUp := range []bool{false, true} { // DNS takes no configured address
+		for _, p := range t.all {
+			for _, at := range *p.places.Load() {
+				if byAddr[at.addr] == nil && (p.Host != "") == lookedUp {
+					byAddr[at.addr] = p
+				}
 			}
 		}
 	}
@@ -165,17 +167,25 @@ func (t *peers) near(addr netip.AddrPort) *peer {
 }
 
 func (t *peers) search(src netip.AddrPort, counts func(*peer) bool) *peer {
-	if p := t.at(src); p != nil && counts(p) {
+	if p := t.at(src); p != nil && p.Host == "" && counts(p) {
 		return p
 	}
-	var found *peer
-	best := -1
-	for _, p := range t.all {
-		if bits := p.match(src.Addr()); bits > best && counts(p) {
-			found, best = p, bits
+	for _, lookedUp := range []bool{false, true} { // DNS takes no configured source
+		var found *peer
+		best := -1
+		for _, p := range t.all {
+			if (p.Host != "" && len(p.Sources) == 0) != lookedUp {
+				continue
+			}
+			if bits := p.match(src.Addr()); bits > best && counts(p) {
+				found, best = p, bits
+			}
+		}
+		if found != nil {
+			return found
 		}
 	}
-	return found
+	return nil
 }
 
 // byDomain finds who owns a domain.

@@ -50,6 +50,9 @@ func (p *Proxy) follow(ctx context.Context, r *locate.Resolver, peer *peer) {
 	}
 }
 
+// maxPlaces is how many places of one peer count: each call sorts them all.
+const maxPlaces = 32
+
 // lookUp moves a peer to where DNS says that it is and returns when to look again.
 func (p *Proxy) lookUp(ctx context.Context, r *locate.Resolver, peer *peer) time.Duration {
 	found, ttl, err := r.Find(ctx, locate.Query{Host: peer.Host, Port: peer.Port, Net: peer.Net, Serves: p.serves})
@@ -61,6 +64,7 @@ func (p *Proxy) lookUp(ctx context.Context, r *locate.Resolver, peer *peer) time
 		p.log.WarnContext(ctx, "peer's name was not resolved", slog.String("peer", peer.Name), slog.Any("error", err))
 		return lookupRetry
 	}
+	found = found[:min(len(found), maxPlaces)]
 	sums := map[int]int{}
 	for _, f := range found {
 		sums[f.Priority] += f.Weight

@@ -161,5 +161,9 @@ func (s *shard) wayBack(v wire.ViaValue) (flow, *peer) {
 	if sock == nil {
 		return flow{}, nil
 	}
-	return flow{sock: sock, remote: at}, s.proxy.peers.near(at)
+	to := s.proxy.peers.near(at)
+	if to != nil && to.certified() && network != netTLS {
+		return flow{}, nil
+	}
+	return flow{sock: sock, remote: at}, to
 }

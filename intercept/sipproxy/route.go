@@ -49,7 +49,10 @@ func (s *shard) readRoutes(m *wire.Message, from *peer) routing {
 		}
 		r.all += m.Text(e.Span) + ","
 	}
-	if !r.known && m.To.Tag != "" {
+	switch {
+	case m.To.Tag == "":
+		r.cookie, r.known = cookie{}, false // it opens something: a cookie proves no dialog
+	case !r.known:
 		r.cookie, r.known = s.dialogOf(m, from)
 	}
 	return r
@@ -177,7 +180,7 @@ func (s *shard) dialogHop(m *wire.Message, from *peer, r routing, key string) []
 		network = to.Net
 	}
 	sock := s.proxy.socketFor(network, addr)
-	if sock == nil {
+	if sock == nil || to.certified() && network != netTLS {
 		return s.order([]*peer{to}, key, false)
 	}
 	return []nextHop{{peer: to, flow: flow{sock: sock, remote: at}}}

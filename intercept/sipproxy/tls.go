@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -46,6 +47,13 @@ func (t *TLS) clientConfig(p *peer, host string) *tls.Config {
 		}
 	case p.TLSName != "":
 		cfg.ServerName = p.TLSName
+		cfg.InsecureSkipVerify = true //nolint:gosec // VerifyConnection verifies, also by the URI of the name
+		cfg.VerifyConnection = func(s tls.ConnectionState) error {
+			if !t.named(&p.Peer, s.PeerCertificates) {
+				return errNotThePeer
+			}
+			return nil
+		}
 	case p.Host != "":
 		cfg.ServerName = p.Host
 	}
@@ -70,7 +78,7 @@ func (p *Peer) shows(chain []*x509.Certificate) bool {
 }
 
 // named reports whether a verified certificate names the peer: as a DNS name, or as
-// the SIP URI of its domain (RFC 5922 clause 7.1).
+// the SIP URI of its domain (RFC 5922 clause 7.1). A wildcard names nobody (7.2).
 func (t *TLS) named(p *Peer, chain []*x509.Certificate) bool {
 	if len(chain) == 0 {
 		return false
@@ -88,7 +96,7 @@ func (t *TLS) named(p *Peer, chain []*x509.Certificate) bool {
 			return true
 		}
 	}
-	return chain[0].VerifyHostname(p.TLSName) == nil
+	return slices.ContainsFunc(chain[0].DNSNames, func(n string) bool { return strings.EqualFold(n, p.TLSName) })
 }
 
 // byCertificate finds the peer whose certificate a connection showed, nil for none.
@@ -122,6 +130,9 @@ func (l *pool) shake(c *conn, nc net.Conn) (net.Conn, *peer) {
 func (l *pool) connect(s *socket, c *conn) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, dialTime)
 	defer cancel()
+	if s.net != netTLS && c.peer != nil && c.peer.certified() {
+		return nil, errNotThePeer
+	}
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: s.local.Addr().AsSlice()}}
 	nc, err := d.DialContext(ctx, "tcp", c.remote.String())
 	if err != nil || s.net != netTLS {

@@ -105,6 +105,7 @@ type Collector struct {
 	metrics    *metrics
 	given      *given
 	refused    *refused
+	seen       *seen
 	elements   map[string]*Element // by certificate; read only after New
 	handshakes chan struct{}       // a place each
 	ready      chan struct{}
@@ -144,7 +145,7 @@ func New(cfg Config) (*Collector, error) {
 		cfg: cfg, metrics: m, elements: elements, handshakes: make(chan struct{}, maxHandshakes), ready: make(chan struct{}),
 		open: map[string]int{}, logged: map[string]time.Time{},
 	}
-	c.given = newGiven(c)
+	c.given, c.seen = newGiven(c), newSeen(cfg.Now)
 	c.refused = &refused{Collector: c, last: map[refusalKey]time.Time{}}
 	return c, nil
 }
@@ -205,7 +206,8 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 	g, run := errgroup.WithContext(ctx)
 	for i, l := range listeners {
-		g.Go(func() error { return c.accept(run, l, c.cfg.Listen[i]) })
+		port := c.cfg.Listen[i]
+		g.Go(func() error { return c.accept(run, l, port) })
 	}
 	return g.Wait()
 }

@@ -607,6 +607,43 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// What is sent again on a new connection is stored once, however much it is; another
+// PDU under the same number is not taken for it.
+func TestSentAgainIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	const n = 5000
+	var pdus []x2x3.PDU
+	for seq := range uint32(n) {
+		p := media(t, w.xid1, seq)
+		p.Time = time.Now().UTC()
+		pdus = append(pdus, p)
+	}
+	c := w.dial(w.sbc1)
+	c.send(pdus...)
+	w.until("store them", func() bool { return w.figure("pdus_total") == n })
+	_ = c.conn.Close() // nobody saw an answer
+	c = w.dial(w.sbc1)
+	c.send(pdus...)
+	next := media(t, w.xid1, n)
+	anew := media(t, w.xid1, 0) // the element counts from 0 again
+	unnumbered := media(t, w.xid1, 0)
+	unnumbered.HasSequence, unnumbered.Sequence = false, 0
+	other := pdus[1]
+	other.Extra = &x2x3.Extra{IPID: "another point"} // which counts apart
+	c.send(next, anew, unnumbered, unnumbered, other)
+	c.settle()
+	got := w.stored(n + 5)[callOf(next)]
+	for i, p := range got[:n+1] {
+		if p.Sequence != uint32(i) {
+			t.Fatalf("PDU %d has number %d", i, p.Sequence)
+		}
+	}
+	if again := w.figure("resent_pdus_total"); again != n {
+		t.Errorf("%v came again, want %d", again, n)
+	}
+}
+
 // Much at once comes whole and in order.
 func TestThroughput(t *testing.T) {
 	t.Parallel()

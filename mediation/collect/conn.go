@@ -19,6 +19,7 @@ type conn struct {
 	in      *x2x3.Reader
 	out     []byte // scratch: an answer
 	packet  []byte // scratch: an IP packet
+	timed   bool   // the PDU in hand came with its time
 
 	pending  map[x2x3.Type]*pending
 	since    time.Time // when the oldest PDU that is not published came; zero = none
@@ -30,6 +31,7 @@ type pending struct {
 	batch bus.Batch
 	bytes int
 	count int
+	known []stored // those that are recognised when they come again
 }
 
 // run reads until the connection ends and publishes what it took.
@@ -150,7 +152,8 @@ func (c *conn) flush(ctx context.Context) bool {
 			return false
 		}
 		c.metrics.pdus[kindOf{c.element.ID, kind}].Add(float64(p.count))
-		p.bytes, p.count = 0, 0
+		c.seen.remember(p.known)
+		p.bytes, p.count, p.known = 0, 0, p.known[:0]
 	}
 	c.since = time.Time{}
 	return true

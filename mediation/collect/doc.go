@@ -18,6 +18,8 @@
 //     is away.
 //   - A keep-alive is answered after everything before it on the connection is stored
 //     on the bus or refused. An answer means stored.
+//   - What an element sends again since it saw no answer is stored once, as far as this
+//     process remembers: by number and time, after it was stored.
 //   - A connection's PDUs of one call and kind are published in their order.
 //   - What is no PDU ends its connection, with a reason that is counted and logged. It
 //     touches no other connection, and memory a connection is bounded.

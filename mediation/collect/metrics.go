@@ -24,7 +24,8 @@ type (
 type metrics struct {
 	pdus       map[kindOf]prometheus.Counter
 	refused    map[refusedBy]prometheus.Counter
-	late       map[string]prometheus.Counter // by element, as are the next two
+	late       map[string]prometheus.Counter // by element, as are the next three
+	again      map[string]prometheus.Counter
 	keepalives map[string]prometheus.Counter
 	open       map[string]prometheus.Gauge
 	ends       map[end]prometheus.Counter
@@ -41,6 +42,7 @@ func newMetrics(reg prometheus.Registerer, elements []Element) (*metrics, error)
 	pdus := counter("pdus_total", "PDUs of network elements that the bus has stored.", "element", "kind")
 	refusedPDUs := counter("refused_pdus_total", "PDUs of network elements that were not taken.", "element", "reason")
 	late := counter("late_pdus_total", "PDUs that are older than the allowed skew: kept by the element, or its clock is slow.", "element")
+	again := counter("resent_pdus_total", "PDUs that came again and were stored already.", "element")
 	keepalives := counter("keepalives_total", "Keep-alives answered.", "element")
 	ended := counter("connections_ended_total", "Connections that are over.", "reason")
 	retries := counter("retries_total", "Attempts that failed and were made again.", "step")
@@ -48,12 +50,13 @@ func newMetrics(reg prometheus.Registerer, elements []Element) (*metrics, error)
 	all = append(all, open)
 	m := &metrics{
 		pdus: map[kindOf]prometheus.Counter{}, refused: map[refusedBy]prometheus.Counter{}, late: map[string]prometheus.Counter{},
-		keepalives: map[string]prometheus.Counter{}, open: map[string]prometheus.Gauge{}, ends: map[end]prometheus.Counter{}, retries: map[string]prometheus.Counter{},
+		again: map[string]prometheus.Counter{}, keepalives: map[string]prometheus.Counter{}, open: map[string]prometheus.Gauge{}, ends: map[end]prometheus.Counter{}, retries: map[string]prometheus.Counter{},
 	}
 	for _, e := range elements {
 		m.pdus[kindOf{e.ID, x2x3.X2}] = pdus.WithLabelValues(e.ID, "x2")
 		m.pdus[kindOf{e.ID, x2x3.X3}] = pdus.WithLabelValues(e.ID, "x3")
 		m.late[e.ID], m.keepalives[e.ID], m.open[e.ID] = late.WithLabelValues(e.ID), keepalives.WithLabelValues(e.ID), open.WithLabelValues(e.ID)
+		m.again[e.ID] = again.WithLabelValues(e.ID)
 		for _, why := range reasons() {
 			m.refused[refusedBy{e.ID, why}] = refusedPDUs.WithLabelValues(e.ID, string(why))
 		}

@@ -20,7 +20,8 @@ const (
 // it could be judged.
 func (c *conn) take(ctx context.Context, p *x2x3.PDU) bool {
 	now := c.cfg.Now().UTC()
-	if p.Time.IsZero() {
+	c.timed = !p.Time.IsZero()
+	if !c.timed {
 		p.Time = now
 	}
 	why := c.judge(p, now)
@@ -61,6 +62,11 @@ func (c *conn) takeFor(ctx context.Context, p *x2x3.PDU) bool {
 		return ctx.Err() == nil
 	}
 	to, at := c.pending[p.Type], bus.Partition(p.XID, p.Correlation)
+	st, numbered := c.seen.of(c.element, p)
+	if c.timed && numbered && c.seen.knows(st) {
+		c.metrics.again[c.element.ID].Inc()
+		return true
+	}
 	before := len(to.batch[at])
 	msg, err := x2x3.AppendPDU(to.batch[at], p)
 	if err != nil {
@@ -70,6 +76,9 @@ func (c *conn) takeFor(ctx context.Context, p *x2x3.PDU) bool {
 	to.batch[at] = msg
 	to.bytes += len(msg) - before
 	to.count++
+	if c.timed && numbered {
+		to.known = append(to.known, st)
+	}
 	if c.since.IsZero() {
 		c.since = time.Now()
 	}

@@ -108,10 +108,15 @@ func (d *description) take(l line) error {
 		d.origin = wire.Span{Start: fields[3].Start, End: fields[5].End}
 	case 'c':
 		c := conn{line: l.span, value: l.value, addr: connAddr(d.text(l.value))}
-		if len(d.media) == 0 {
+		switch { // a further one would tell another address: it goes with the candidates
+		case len(d.media) == 0 && !d.conn.present():
 			d.conn = c
-		} else if m := d.last(); !m.conn.present() {
-			m.conn = c
+		case len(d.media) == 0:
+			d.ice = append(d.ice, l.span)
+		case !d.last().conn.present():
+			d.last().conn = c
+		default:
+			d.last().ice = append(d.last().ice, l.span)
 		}
 	case 'm':
 		return d.takeMedia(l)

@@ -211,3 +211,19 @@ func TestFlow(t *testing.T) {
 		}
 	}
 }
+
+// A second c= line of a section would show an address past the relay.
+func TestFurtherConnectionLinesGo(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"of a stream":    "v=0\r\no=- 1 1 IN IP4 10.1.1.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP4 203.0.113.9\r\nc=IN IP4 203.0.113.9\r\n",
+		"of the session": "v=0\r\no=- 1 1 IN IP4 10.1.1.1\r\ns=-\r\nc=IN IP4 203.0.113.9\r\nc=IN IP4 203.0.113.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n",
+	} {
+		out, err := sdp.Rewrite([]byte(body), func(sdp.Stream) (sdp.Anchor, bool) {
+			return sdp.Anchor{RTP: netip.MustParseAddrPort("198.51.100.1:30000"), RTCP: netip.MustParseAddrPort("198.51.100.1:30001")}, true
+		})
+		if err != nil || strings.Contains(string(out), "203.0.113.9") || strings.Count(string(out), "c=IN IP4 198.51.100.1") != 1 {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+}
