@@ -15,10 +15,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/ligate/ligate/internal/demo"
+	"github.com/ligate/ligate/internal/lemf"
 	"github.com/ligate/ligate/internal/logging"
 	"github.com/ligate/ligate/internal/natstest"
 	"github.com/ligate/ligate/internal/pgtest"
+	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/x2x3"
+	"github.com/ligate/ligate/mediation/etsi"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
 
@@ -26,8 +30,15 @@ const (
 	takeoverCalls   = 12
 	takeoverSeconds = 20
 	takeoverLimit   = 10 * time.Second
+	electionLimit   = 30 * time.Second
 	clusterServers  = 3
 )
+
+// trouble is what happens in the middle of the calls.
+type trouble struct {
+	limit time.Duration // until all calls go on
+	begin func(t *testing.T, a *apart) (end func())
+}
 
 // apart is a deployment of several processes: a gateway, an administration and
 // mediations, with one database, one evidence store and a NATS cluster of three.
@@ -55,7 +66,7 @@ func newApart(t *testing.T) *apart {
 	text := strings.NewReplacer(
 		`x1: {listen: "`+a.world.ports.x1+`"}`, fmt.Sprintf(`x1: {listen: %q, certificate: %s}`, a.world.ports.x1, a.certificates(t, "operator/ligate.yaml")["x1-admf"]),
 		"segment_every: 1s}", fmt.Sprintf("segment_every: 1s, store: %q}", a.path("operator", "evidence")),
-	).Replace(string(yaml)) + fmt.Sprintf("database: {url: %q}\nbus: {max_bytes: 268435456, cluster: {urls: %s, ca: %q, certificate: %q, key: %q}}\n",
+	).Replace(string(yaml)) + fmt.Sprintf("database: {url: %q}\nbus: {max_bytes: 268435456, spool_bytes: 1073741824, cluster: {urls: %s, ca: %q, certificate: %q, key: %q}}\n",
 		url, strings.ReplaceAll(fmt.Sprintf("%q", a.nats.URLs), " ", ", "), a.nats.CA, a.nats.Cert, a.nats.Key)
 	write(t, a.path("operator", "ligate.yaml"), []byte(text))
 	ceremony := []string{"setup", "--config", a.path("operator", "ligate.yaml")}
@@ -155,32 +166,38 @@ func (a *apart) awaitSealed(t *testing.T, moment time.Time) time.Duration {
 // the evidence store once, in order and without a gap, and shares are even again when
 // the mediation is back.
 func TestMediationsShareTheWork(t *testing.T) {
-	for name, trouble := range map[string]func(t *testing.T, a *apart) (mend func()){
-		"killed": func(t *testing.T, a *apart) func() {
+	for name, what := range map[string]trouble{
+		"killed": {takeoverLimit, func(t *testing.T, a *apart) func() {
 			first := a.kids["first"]
 			if err := first.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			_ = first.Wait()
 			return func() { a.spawnProcess(t, "first", "mediation") }
-		},
-		"hangs": func(t *testing.T, a *apart) func() {
+		}},
+		"hangs": {takeoverLimit, func(t *testing.T, a *apart) func() {
 			first := a.kids["first"].Process
 			if err := first.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() { _ = first.Signal(syscall.SIGCONT) }) // else it never ends
 			return func() {
 				if err := first.Signal(syscall.SIGCONT); err != nil {
 					t.Fatal(err)
 				}
 			}
-		},
+		}},
+		"server dies": {electionLimit, func(_ *testing.T, a *apart) func() {
+			leader := a.nats.Leader(a.nats.Client(), "LI")
+			a.nats.Kill(leader)
+			return func() { a.nats.Restart(leader) }
+		}},
 	} {
-		t.Run(name, func(t *testing.T) { takeover(t, trouble) })
+		t.Run(name, func(t *testing.T) { takeover(t, what) })
 	}
 }
 
-func takeover(t *testing.T, trouble func(*testing.T, *apart) func()) {
+func takeover(t *testing.T, what trouble) {
 	t.Helper()
 	a := newApart(t)
 	a.spawnProcess(t, "operator", "admin")
@@ -200,6 +217,13 @@ func takeover(t *testing.T, trouble func(*testing.T, *apart) func()) {
 	if err := a.people(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	cfg := a.lemfConfig(t)
+	l, _ := runLEMF(t, cfg)
+	hi2, hi3 := l.Addrs()
+	a.confirmDelivery(t, a.agencyID, map[string]any{
+		"hi2": hi2.String(), "hi3": hi3.String(), "certificate": pki.Fingerprint(cfg.TLS.Certificates[0].Certificate[0]),
+		"buffer_iri": 64 << 20, "buffer_cc": 256 << 20, // less than the test's servers may store
+	})
 	a.order(t, "SHARE", aliceNumber)
 	a.awaitParts(t, map[string]int{"first": 8, "second": 8})
 
@@ -217,13 +241,13 @@ func takeover(t *testing.T, trouble func(*testing.T, *apart) func()) {
 	}
 	a.awaitSealed(t, time.Now()) // all calls run and are mediated
 	began := time.Now()
-	mend := trouble(t, a)
+	end := what.begin(t, a)
 	took := a.awaitSealed(t, began)
 	t.Logf("all calls went on %v after", took.Round(time.Millisecond))
-	if took > takeoverLimit {
-		t.Errorf("took longer than %v", takeoverLimit)
+	if took > what.limit {
+		t.Errorf("took longer than %v", what.limit)
 	}
-	mend()
+	end()
 	a.awaitParts(t, map[string]int{"first": 8, "second": 8})
 	for range takeoverCalls {
 		if err := <-calls; err != nil {
@@ -231,21 +255,43 @@ func takeover(t *testing.T, trouble func(*testing.T, *apart) func()) {
 		}
 	}
 	a.awaitEnded(t, "SHARE", takeoverCalls)
-	a.checkAll(t, "SHARE", len(speech)/demo.FrameSamples)
+	a.checkAll(t, l, "SHARE", len(speech)/demo.FrameSamples)
 }
 
 // checkAll holds what the agency gets against what was sent and what the tap says that
 // it published.
-func (a *apart) checkAll(t *testing.T, liid string, packets int) {
+func (a *apart) checkAll(t *testing.T, l *lemf.LEMF, liid string, packets int) {
 	t.Helper()
 	sessions := a.pull(t, liid)
 	if len(sessions) != takeoverCalls {
 		t.Fatalf("%d sessions, want %d", len(sessions), takeoverCalls)
 	}
+	await(t, l, "all sessions end", func(s lemf.State) bool {
+		for _, got := range s.Sessions {
+			if !got.Ended {
+				return false
+			}
+		}
+		return len(s.Sessions) == 2*takeoverCalls
+	})
+	atLEMF := l.State()
+	if atLEMF.Total > 0 {
+		t.Errorf("the LEMF found %d faults: %v", atLEMF.Total, atLEMF.Faults)
+	}
 	iri, cc := 0, 0
 	for cin, records := range sessions {
 		i, c := count(records)
 		iri, cc = iri+i, cc+c
+		number, err := strconv.ParseUint(cin, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, want := range map[etsi.Kind]int{etsi.KindIRI: i, etsi.KindCC: c} {
+			got := atLEMF.Sessions[lemf.Key{LIID: li.LIID(liid), CIN: uint32(number), Kind: kind}]
+			if got.PDUs != uint64(want) || got.Missing != 0 {
+				t.Errorf("session %s: the LEMF has %+v, the store %d", cin, got, want)
+			}
+		}
 		if from := checkOrder(t, cin, records); from != packets {
 			t.Errorf("session %s: %d packets of the target, want %d", cin, from, packets)
 		}
