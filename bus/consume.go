@@ -92,19 +92,35 @@ func (l *link) setStop(partition int, f func()) {
 // called from any goroutine. Partitions do not wait for each other; each is for one
 // Consume at a time, and one that begins elsewhere takes the partition over.
 func (b *Bus) Consume(ctx context.Context, partition int, handle func(Message)) error {
-	select {
-	case <-b.ready:
-	case <-ctx.Done():
-		return nil
-	}
-	return b.link.consume(ctx, partition, handle)
+	return b.ConsumeWhile(ctx, partition, owned, handle)
 }
 
-func (l *link) consume(ctx context.Context, partition int, handle func(Message)) error {
+// ConsumeWhile is Consume for who shares the partitions with other processes. owns is
+// asked each time before it begins, or begins again, with the oldest message; an error
+// ends it. So a process that was paused, and does not know yet that another one has
+// taken over, gets nothing that the other one has seen.
+func (b *Bus) ConsumeWhile(ctx context.Context, partition int, owns func(context.Context) error, handle func(Message)) error {
+	return b.link.consume(ctx, b.ready, partition, owns, handle)
+}
+
+func owned(context.Context) error { return nil }
+
+func (l *link) consume(ctx context.Context, ready <-chan struct{}, partition int, owns func(context.Context) error, handle func(Message)) error {
 	if partition < 0 || partition >= Partitions {
 		return ErrPartition
 	}
+	select {
+	case <-ready:
+	case <-ctx.Done():
+		return nil
+	}
 	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
+		if err := owns(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("bus: not the owner of a partition: %w", err)
+		}
 		got, err := l.round(ctx, partition, handle)
 		if ctx.Err() != nil {
 			return nil
@@ -137,7 +153,7 @@ var errInterrupted = errors.New("bus: the connection was interrupted")
 // round consumes in order until something breaks the order or ctx ends. got says
 // whether there was any message.
 func (l *link) round(ctx context.Context, partition int, handle func(Message)) (got bool, err error) {
-	consumer, stream, err := l.freshConsumer(ctx, partition)
+	consumer, stream, err := l.freshConsumer(ctx, streamName, jetstream.ConsumerConfig{Durable: consumerOf(partition), FilterSubject: subjectsOf(partition)})
 	if err != nil {
 		return false, err
 	}
@@ -187,9 +203,10 @@ func (l *link) read(raw jetstream.Msg, m *Message) ([]byte, error) {
 	return data, err
 }
 
-// freshConsumer returns the partition's consumer as if it were new, so that what was
-// in anybody's hand is handed out again, in order, at once.
-func (l *link) freshConsumer(ctx context.Context, partition int) (jetstream.Consumer, string, error) {
+// freshConsumer returns a stream's durable consumer as if it were new, so that what was
+// in anybody's hand is handed out again, in order, at once; and the stream's name,
+// which is another one when the stream is made anew.
+func (l *link) freshConsumer(ctx context.Context, streamName string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, string, error) {
 	limit := resetTime
 	if !canReset(l.conn.ConnectedServerVersion()) {
 		limit = startTimeout // to make one takes an election, perhaps with a dead candidate
@@ -201,20 +218,17 @@ func (l *link) freshConsumer(ctx context.Context, partition int) (jetstream.Cons
 		return nil, "", fmt.Errorf("bus: find stream: %w", err)
 	}
 	name := strconv.FormatInt(stream.CachedInfo().Created.UnixNano(), 36)
-	consumer, err := stream.Consumer(start, consumerOf(partition))
+	consumer, err := stream.Consumer(start, cfg.Durable)
 	if err == nil {
-		if err = l.reset(start, stream, partition); err == nil {
+		if err = l.reset(start, stream, cfg.Durable); err == nil {
 			return consumer, name, nil
 		}
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, "", fmt.Errorf("bus: reset consumer: %w", err)
 	}
-	consumer, err = stream.CreateConsumer(start, jetstream.ConsumerConfig{
-		Durable: consumerOf(partition), FilterSubject: subjectsOf(partition), AckPolicy: jetstream.AckExplicitPolicy,
-		DeliverPolicy: jetstream.DeliverAllPolicy, AckWait: ackWait, MaxAckPending: maxAckPending,
-	})
-	if err != nil {
+	cfg.AckPolicy, cfg.DeliverPolicy, cfg.AckWait, cfg.MaxAckPending = jetstream.AckExplicitPolicy, jetstream.DeliverAllPolicy, ackWait, maxAckPending
+	if consumer, err = stream.CreateConsumer(start, cfg); err != nil {
 		return nil, "", fmt.Errorf("bus: make consumer: %w", err)
 	}
 	return consumer, name, nil
@@ -222,14 +236,14 @@ func (l *link) freshConsumer(ctx context.Context, partition int) (jetstream.Cons
 
 // reset puts a consumer back to the oldest message that is left. A server that does
 // not know how has it deleted, and the caller makes it anew.
-func (l *link) reset(ctx context.Context, stream jetstream.Stream, partition int) error {
+func (l *link) reset(ctx context.Context, stream jetstream.Stream, consumer string) error {
 	if !canReset(l.conn.ConnectedServerVersion()) {
-		if err := stream.DeleteConsumer(ctx, consumerOf(partition)); err != nil {
+		if err := stream.DeleteConsumer(ctx, consumer); err != nil {
 			return err
 		}
 		return jetstream.ErrConsumerNotFound
 	}
-	_, err := stream.ResetConsumerToSequence(ctx, consumerOf(partition), 1)
+	_, err := stream.ResetConsumerToSequence(ctx, consumer, 1)
 	return err
 }
 

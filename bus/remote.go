@@ -58,10 +58,10 @@ func (r *Remote) Run(ctx context.Context) error {
 
 // Consume is Bus.Consume over the network.
 func (r *Remote) Consume(ctx context.Context, partition int, handle func(Message)) error {
-	select {
-	case <-r.ready:
-	case <-ctx.Done():
-		return nil
-	}
-	return r.link.consume(ctx, partition, handle)
+	return r.ConsumeWhile(ctx, partition, owned, handle)
+}
+
+// ConsumeWhile is Bus.ConsumeWhile over the network.
+func (r *Remote) ConsumeWhile(ctx context.Context, partition int, owns func(context.Context) error, handle func(Message)) error {
+	return r.link.consume(ctx, r.ready, partition, owns, handle)
 }

@@ -99,11 +99,11 @@ func (s *Spool) Consume(ctx context.Context, handle func(SpoolMessage)) error {
 
 // round consumes in order until something breaks the order or ctx ends.
 func (s *Spool) round(ctx context.Context, handle func(SpoolMessage)) (got bool, err error) {
-	consumer, err := s.fresh(ctx)
+	consumer, _, err := s.bus.link.freshConsumer(ctx, s.name, jetstream.ConsumerConfig{Durable: spoolConsumer})
 	if err != nil {
 		return false, err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(spoolPrefetch))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(spoolPrefetch), jetstream.PullExpiry(pullTime), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return false, fmt.Errorf("bus: open spool's consumer: %w", err)
 	}
@@ -128,25 +128,6 @@ func (s *Spool) round(ctx context.Context, handle func(SpoolMessage)) (got bool,
 		got = true
 		handle(SpoolMessage{Data: data, Ack: raw.Ack})
 	}
-}
-
-// fresh replaces the consumer, so that what the last one had in hand is handed out
-// again, in order, at once.
-func (s *Spool) fresh(ctx context.Context) (jetstream.Consumer, error) {
-	start, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	js := s.bus.link.js
-	if err := js.DeleteConsumer(start, s.name, spoolConsumer); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("bus: replace spool's consumer: %w", err)
-	}
-	consumer, err := js.CreateConsumer(start, s.name, jetstream.ConsumerConfig{
-		Durable: spoolConsumer, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
-		AckWait: ackWait, MaxAckPending: maxAckPending,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("bus: make spool's consumer: %w", err)
-	}
-	return consumer, nil
 }
 
 // Backlog is what waits on a spool.

@@ -17,7 +17,7 @@ import (
 
 // consumer is a bus that mediation reads, of this process or of a gateway elsewhere.
 type consumer interface {
-	Consume(ctx context.Context, partition int, handle func(bus.Message)) error
+	ConsumeWhile(ctx context.Context, partition int, owns func(context.Context) error, handle func(bus.Message)) error
 	Ready() <-chan struct{}
 }
 

@@ -55,8 +55,8 @@ type bench struct {
 	stop      context.CancelFunc
 }
 
-// Consume makes the messages as it hands them out, which is part of the cost.
-func (b *bench) Consume(ctx context.Context, partition int, handle func(bus.Message)) error {
+// ConsumeWhile makes the messages as it hands them out, which is part of the cost.
+func (b *bench) ConsumeWhile(ctx context.Context, partition int, _ func(context.Context) error, handle func(bus.Message)) error {
 	payload, at := make([]byte, benchPayload), time.Now().UTC()
 	for i := range b.rounds {
 		for j, correlation := range b.calls[partition] {

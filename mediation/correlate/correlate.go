@@ -40,7 +40,7 @@ type Config struct {
 
 // consumer hands out the messages of a partition, each until it is acknowledged.
 type consumer interface {
-	Consume(ctx context.Context, partition int, handle func(bus.Message)) error
+	ConsumeWhile(ctx context.Context, partition int, owns func(context.Context) error, handle func(bus.Message)) error
 }
 
 // taskSource knows the Tasks; an unknown one is warrant.ErrNotFound.
@@ -134,15 +134,18 @@ func orDefault[T comparable](v *T, def T) {
 func (c *Correlator) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for partition := range bus.Partitions {
-		g.Go(func() error { return c.RunPartition(ctx, partition) })
+		g.Go(func() error { return c.RunPartition(ctx, partition, alone) })
 	}
 	return g.Wait()
 }
 
+func alone(context.Context) error { return nil }
+
 // RunPartition mediates one partition until ctx ends, which is no error; what it
-// holds then comes again from the bus. ErrTaken says that somebody else mediates it
-// too: who still owns it begins again.
-func (c *Correlator) RunPartition(ctx context.Context, partition int) error {
+// holds then comes again from the bus. owns is asked before anything is read from the
+// bus; its error ends the run. ErrTaken says that somebody else mediates the partition
+// too. Who still owns it begins again.
+func (c *Correlator) RunPartition(ctx context.Context, partition int, owns func(context.Context) error) error {
 	open, err := c.openSessions(ctx, partition)
 	if err != nil || ctx.Err() != nil {
 		return err
@@ -160,7 +163,7 @@ func (c *Correlator) RunPartition(ctx context.Context, partition int) error {
 		g.Go(func() error { w.run(run); return nil })
 	}
 	g.Go(func() error {
-		return c.cfg.Bus.Consume(run, partition, func(m bus.Message) { desk.receive(run, m) })
+		return c.cfg.Bus.ConsumeWhile(run, partition, owns, func(m bus.Message) { desk.receive(run, m) })
 	})
 	if err := g.Wait(); err != nil {
 		return err

@@ -22,8 +22,8 @@ type feed struct {
 
 func newFeed() *feed { return &feed{messages: make(chan bus.Message), acks: map[uint64]int{}} }
 
-// Consume has messages in one partition only.
-func (f *feed) Consume(ctx context.Context, partition int, handle func(bus.Message)) error {
+// ConsumeWhile has messages in one partition only.
+func (f *feed) ConsumeWhile(ctx context.Context, partition int, _ func(context.Context) error, handle func(bus.Message)) error {
 	if partition > 0 {
 		<-ctx.Done()
 		return nil

@@ -14,6 +14,8 @@ import (
 	"github.com/ligate/ligate/mediation/correlate"
 )
 
+func yes(context.Context) error { return nil }
+
 // An owner was paused; meanwhile another one took the partition, mediated the same
 // messages and more. When the first one goes on, with what it holds and with what it
 // gets next, nothing of it is stored: it learns that the partition is taken.
@@ -35,7 +37,7 @@ func TestPausedOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		ended := make(chan error, 1)
-		start(t, func(ctx context.Context) error { ended <- c.RunPartition(ctx, 0); return nil })
+		start(t, func(ctx context.Context) error { ended <- c.RunPartition(ctx, 0, yes); return nil })
 		return ended
 	}
 	paused := run(old, time.Second) // holds for long what it gets
@@ -88,7 +90,7 @@ func TestTwoOwners(t *testing.T) {
 		for p := range bus.Partitions {
 			start(t, func(ctx context.Context) error {
 				for ctx.Err() == nil {
-					if err := c.RunPartition(ctx, p); err != nil && !errors.Is(err, correlate.ErrTaken) {
+					if err := c.RunPartition(ctx, p, yes); err != nil && !errors.Is(err, correlate.ErrTaken) {
 						return err
 					}
 				}

@@ -15,12 +15,16 @@ import (
 // Config is what a Sharer needs; fields without a default are required.
 type Config struct {
 	Store  *pgstore.Store
-	Work   string                                    // names the work, the same in all processes that share it
-	Parts  int                                       // what it is divided into
-	Run    func(ctx context.Context, part int) error // works on one part until ctx ends
+	Work   string // names the work, the same in all processes that share it
+	Parts  int    // what it is divided into
+	Run    work
 	Log    *slog.Logger
 	OpsReg prometheus.Registerer // figures of operations; nil = none
 }
+
+// work is done on one part until ctx ends. owns asks the database whether the part is
+// still ours: a process that was paused may believe it for a moment too long.
+type work func(ctx context.Context, part int, owns func(context.Context) error) error
 
 // Sharer works on its share of the parts.
 type Sharer struct {
@@ -141,12 +145,13 @@ func (h *hands) look(ctx context.Context) error {
 // start works on a part until it is stopped. Work that ends before is begun again.
 func (h *hands) start(ctx context.Context, part int) {
 	ctx, stop := context.WithCancel(ctx)
+	owns := func(ctx context.Context) error { return h.cfg.Store.Claimed(ctx, h.claims, part) }
 	r := &run{stop: stop, done: make(chan struct{})}
 	h.runs[part] = r
 	go func() {
 		defer close(r.done)
 		for {
-			err := h.cfg.Run(ctx, part)
+			err := h.cfg.Run(ctx, part, owns)
 			if ctx.Err() == nil {
 				h.cfg.Log.WarnContext(ctx, "a partition's work ended; beginning again", slog.Any("err", err))
 			}

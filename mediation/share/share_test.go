@@ -67,8 +67,8 @@ func (f *floor) share(name string) map[int]bool {
 }
 
 // work runs one part; failing makes it end by itself, once.
-func (f *floor) work(name string, failing *sync.Once) func(context.Context, int) error {
-	return func(ctx context.Context, part int) error {
+func (f *floor) work(name string, failing *sync.Once) func(context.Context, int, func(context.Context) error) error {
+	return func(ctx context.Context, part int, owns func(context.Context) error) error {
 		f.mu.Lock()
 		if other := f.by[part]; other != "" && !f.blind {
 			f.t.Errorf("%s and %s work on part %d", other, name, part)
@@ -79,7 +79,13 @@ func (f *floor) work(name string, failing *sync.Once) func(context.Context, int)
 		var failed error
 		failing.Do(func() { failed = errors.New("by itself") })
 		if failed == nil {
+			if err := owns(ctx); err != nil && ctx.Err() == nil && !f.blind {
+				f.t.Errorf("%s works on part %d: %v", name, part, err)
+			}
 			<-ctx.Done()
+			if err := owns(context.WithoutCancel(ctx)); err != nil && !f.blind {
+				f.t.Errorf("%s left part %d before its work ended: %v", name, part, err)
+			}
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -27,6 +27,7 @@ var ErrLost = errors.New("pgstore: the connection that held a claim is lost")
 type Claims struct {
 	conn *pgx.Conn
 	work string
+	self int32 // the session's number
 }
 
 // Standing is who takes part in some work, and who holds which part. Sessions are
@@ -44,34 +45,46 @@ const member = 0
 func (s *Store) Claim(ctx context.Context, work string) (*Claims, error) {
 	attempt, cancel := context.WithTimeout(ctx, claimAnswer)
 	defer cancel()
-	pooled, err := s.pool.Acquire(attempt)
+	conn, err := s.session(attempt)
 	if err != nil {
-		return nil, fmt.Errorf("claim: %w", err)
+		return nil, err
 	}
-	c := &Claims{conn: pooled.Hijack(), work: "ligate " + work}
-	set := fmt.Sprintf("set idle_session_timeout = %d", claimIdle.Milliseconds()) // Postgres 14
-	if _, err = c.conn.Exec(attempt, set); err == nil {
-		_, err = c.conn.Exec(attempt, "select pg_advisory_lock_shared(hashtext($1), $2)", c.work, member)
-	}
-	if err != nil {
+	c := &Claims{conn: conn, work: "ligate " + work, self: int32(conn.PgConn().PID())} //nolint:gosec // as the server counts
+	if _, err = c.conn.Exec(attempt, "select pg_advisory_lock_shared(hashtext($1), $2)", c.work, member); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("claim: %w", interpret(err))
 	}
 	return c, nil
 }
 
-// Close gives free what is held.
-func (c *Claims) Close() {
+// session opens a connection of its own that the server ends when it is silent.
+func (s *Store) session(ctx context.Context) (*pgx.Conn, error) {
+	pooled, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	conn := pooled.Hijack()
+	if _, err = conn.Exec(ctx, fmt.Sprintf("set idle_session_timeout = %d", claimIdle.Milliseconds())); err != nil { // Postgres 14
+		closeSession(conn)
+		return nil, fmt.Errorf("claim: %w", interpret(err))
+	}
+	return conn, nil
+}
+
+func closeSession(conn *pgx.Conn) {
 	end, cancel := context.WithTimeout(context.Background(), claimAnswer)
 	defer cancel()
-	_ = c.conn.Close(end)
+	_ = conn.Close(end)
 }
+
+// Close gives free what is held.
+func (c *Claims) Close() { closeSession(c.conn) }
 
 // Look asks who holds what, which also keeps the claims. After an error they are lost.
 func (c *Claims) Look(ctx context.Context) (Standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, claimAnswer)
 	defer cancel()
-	st := Standing{Self: int32(c.conn.PgConn().PID()), Holder: map[int]int32{}} //nolint:gosec // as the server counts
+	st := Standing{Self: c.self, Holder: map[int]int32{}}
 	rows, err := c.conn.Query(ctx, `select objid::int, pid from pg_locks where locktype = 'advisory' and granted and objsubid = 2
 		and classid = hashtext($1)::oid and database = (select oid from pg_database where datname = current_database()) order by pid`, c.work)
 	if err != nil {
@@ -92,6 +105,23 @@ func (c *Claims) Look(ctx context.Context) (Standing, error) {
 	return st, nil
 }
 
+// Claimed asks, over another connection, whether c holds a part now. ErrLost says no.
+func (s *Store) Claimed(ctx context.Context, c *Claims, part int) error {
+	ctx, cancel := context.WithTimeout(ctx, claimAnswer)
+	defer cancel()
+	var held bool
+	err := s.pool.QueryRow(ctx, `select exists (select from pg_locks where locktype = 'advisory' and granted and objsubid = 2
+		and classid = hashtext($1)::oid and objid = $2::int::oid and pid = $3
+		and database = (select oid from pg_database where datname = current_database()))`, c.work, part+1, c.self).Scan(&held)
+	if err != nil {
+		return fmt.Errorf("claimed: %w", interpret(err))
+	}
+	if !held {
+		return ErrLost
+	}
+	return nil
+}
+
 // Take holds a part, from 0, if it is free.
 func (c *Claims) Take(ctx context.Context, part int) (bool, error) {
 	return c.lock(ctx, "select pg_try_advisory_lock(hashtext($1), $2)", part)
@@ -110,50 +140,4 @@ func (c *Claims) lock(ctx context.Context, sql string, part int) (done bool, err
 		return false, ErrLost
 	}
 	return done, nil
-}
-
-// Hold waits until this process alone holds a name, and runs run meanwhile. run's
-// context ends when the name is lost, which is ErrLost, or with ctx, which is no error
-// of ours. Hold returns after run did.
-func (s *Store) Hold(ctx context.Context, name string, run func(ctx context.Context) error) error {
-	c, err := s.Claim(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	for held := false; !held; {
-		if held, err = c.Take(ctx, 0); err == nil && !held {
-			_, err = c.tick(ctx)
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx); cancel() }()
-	for ctx.Err() == nil && err == nil {
-		_, err = c.tick(ctx)
-	}
-	lost := ctx.Err() == nil
-	cancel()
-	if result := <-ended; !lost {
-		return result
-	}
-	return err
-}
-
-// tick waits for the next time to look, and looks.
-func (c *Claims) tick(ctx context.Context) (Standing, error) {
-	timer := time.NewTimer(ClaimEvery)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return Standing{}, ctx.Err()
-	case <-timer.C:
-		return c.Look(ctx)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,9 @@ type Store struct {
 	pool  *pgxpool.Pool
 	audit *audit.Log
 	now   func() time.Time
+
+	holding sync.Mutex // guards holder, while a session is opened too
+	holder  *holder    // nil = nothing was held yet
 }
 
 // New validates the configuration.
