@@ -64,8 +64,10 @@ func (c *configCertificatesCmd) Run(s streams) error {
 		return usagef("data_dir: required: the folder for all state")
 	}
 	cfg.setDefaults()
-	if _, err := cfg.secrets().busKey(); err != nil { // for the other nodes of a cluster to copy
-		return err
+	for _, key := range []func() ([]byte, error){cfg.secrets().busKey, cfg.secrets().dropKey} { // for the other nodes of a cluster to copy
+		if _, err := key(); err != nil {
+			return err
+		}
 	}
 	for _, cert := range []struct {
 		name, use string
