@@ -64,6 +64,7 @@ func TestSpool(t *testing.T) {
 		t.Errorf("another spool: %v", err)
 	}
 	drain(t, a, 3, func(i int) bool { return i != 1 })
+	awaitBacklog(t, a, 4)
 	stop()
 	b, _ = open(t, dir, 0)
 	if a, err = b.Spool(t.Context(), "agency-a", 2<<20); err != nil {
@@ -72,16 +73,22 @@ func TestSpool(t *testing.T) {
 	if got := fmt.Sprint(drain(t, a, 3, func(int) bool { return true })); got != "[1 3 4]" {
 		t.Errorf("after the restart %s", got)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // acknowledgements are not answered
-		log, err := a.Backlog(t.Context())
-		if err == nil && log.Messages == 1 && !log.Oldest.IsZero() {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("backlog %+v, %v", log, err)
-		}
-	}
+	awaitBacklog(t, a, 1)
 	if _, err := b.Spool(t.Context(), "no good", 1); err == nil {
 		t.Error("a bad name passed")
+	}
+}
+
+// awaitBacklog waits until so many messages are left: acknowledgements are not answered.
+func awaitBacklog(t *testing.T, s *bus.Spool, want uint64) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		log, err := s.Backlog(t.Context())
+		if err == nil && log.Messages == want && !log.Oldest.IsZero() {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("backlog %+v, %v; want %d messages", log, err, want)
+		}
 	}
 }

@@ -217,6 +217,9 @@ func pushLag(ctx context.Context, report *bench.Report, seconds int) (err error)
 	}
 	report.Add("push_lag_calls", pushCalls, "calls")
 	report.Add("push_lag_pdus", float64(st.Lags.Count()), "PDUs")
+	for _, ms := range []int{5, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 250, 500, 1000} { // the histogram, cumulative
+		report.Add(fmt.Sprintf("push_lag_within_%d_ms", ms), 100*st.Lags.Within(time.Duration(ms)*time.Millisecond), "%")
+	}
 	for _, q := range []struct {
 		name  string
 		share float64

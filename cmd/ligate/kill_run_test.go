@@ -106,7 +106,7 @@ func (k *killer) prepare() {
 	w.confirmDelivery(t, w.agencyID, map[string]any{"hi2": w.hi2, "hi3": w.hi3, "certificate": pki.Fingerprint(lemfCert.Certificate[0]), "hi1": true})
 	w.awaitUp(t, 2)
 	w.order(t, killLIID, loadNumbers()...)
-	k.load = newLoad(t, w.story, killCalls+10, killInterval, 40*time.Second)
+	k.load = newLoad(t, w.story, killCalls+10, killInterval, 15*time.Second)
 }
 
 // run kills so many times.

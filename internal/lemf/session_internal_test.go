@@ -95,3 +95,22 @@ func integrity(t *testing.T, enc *etsi.Encoder, i *etsi.Integrity) *etsi.PDU {
 	}
 	return &p
 }
+
+func TestLags(t *testing.T) {
+	t.Parallel()
+	var g Lags
+	if g.Quantile(.5) != 0 || g.Within(time.Second) != 0 {
+		t.Error("nothing came, and yet there is a lag")
+	}
+	for ms := range 100 {
+		g.add(time.Duration(ms) * time.Millisecond)
+	}
+	g.add(-time.Second) // a clock that is behind
+	g.add(2 * time.Hour)
+	if got := g.Within(50 * time.Millisecond); got != 51./102 {
+		t.Errorf("%v within 50 ms", got)
+	}
+	if p50, p99 := g.Quantile(.5), g.Quantile(.99); p50 != 50*time.Millisecond || p99 != 99*time.Millisecond {
+		t.Errorf("median %s, 99th percentile %s", p50, p99)
+	}
+}

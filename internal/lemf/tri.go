@@ -152,6 +152,18 @@ func (g *Lags) add(d time.Duration) {
 // Count is how many there are.
 func (g *Lags) Count() uint64 { return g.count }
 
+// Within returns the share of PDUs that took less than d, to the millisecond.
+func (g *Lags) Within(d time.Duration) float64 {
+	if g.count == 0 {
+		return 0
+	}
+	n := uint64(0)
+	for _, k := range g.steps[:min(max(0, int(d.Milliseconds())), maxLag)] {
+		n += k
+	}
+	return float64(n) / float64(g.count)
+}
+
 // Quantile returns the lag that a share q of the PDUs did not pass, to the
 // millisecond above; 0 without PDUs.
 func (g *Lags) Quantile(q float64) time.Duration {
