@@ -309,3 +309,80 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// halting is a bus that stores some partitions of a batch at each attempt, and says
+// that it failed until all are stored.
+type halting struct {
+	store
+
+	attempts int
+}
+
+func (h *halting) PublishAll(ctx context.Context, kind x2x3.Type, batch *bus.Batch) error {
+	h.attempts++
+	var part bus.Batch
+	left := false
+	for i := range batch {
+		if len(batch[i]) == 0 {
+			continue
+		}
+		if (i+h.attempts)%3 > 0 {
+			left = true
+			continue
+		}
+		part[i], batch[i] = batch[i], batch[i][:0]
+	}
+	if err := h.store.PublishAll(ctx, kind, &part); err != nil || !left {
+		return err
+	}
+	return errors.New("not all")
+}
+
+// A bus that takes some partitions of a round only gets the others again, and nothing
+// newer before: each call's copies arrive once and in order, and are counted once.
+func TestPartOfARoundIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		w := newWorld(t, 0, 0)
+		out := &halting{store: store{news: make(chan struct{}, 1)}}
+		var err error
+		if w.tee, err = tee.New(tee.Config{Out: out, NFID: "gw-1", LIReg: reg}); err != nil {
+			t.Fatal(err)
+		}
+		tap := w.tap(t, true)
+		const calls, each = 40, 50
+		var lines []*tee.Line
+		for i := range uint64(calls) {
+			lines = append(lines, w.tee.Line(tap, i))
+		}
+		w.run(t)
+		for range each {
+			for _, line := range lines {
+				line.X3(tap.Media(), time.Now(), x2x3.FromTarget, src, dst, []byte("x"))
+				line.X2(time.Now(), x2x3.FromTarget, src, dst, info(), []byte("y"))
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Minute)
+		if err := w.stop(); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []x2x3.Type{x2x3.X2, x2x3.X3} {
+			for call := range uint64(calls) {
+				seqs := out.sequences(kind, call)
+				if len(seqs) != each || !slices.IsSorted(seqs) || seqs[each-1] != each-1 {
+					t.Errorf("kind %d, call %d: numbers %d", kind, call, seqs)
+				}
+			}
+		}
+		want := `# HELP ligate_tee_published_pdus_total PDUs that the bus has stored.
+# TYPE ligate_tee_published_pdus_total counter
+ligate_tee_published_pdus_total{kind="x2"} 2000
+ligate_tee_published_pdus_total{kind="x3"} 2000
+`
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "ligate_tee_published_pdus_total"); err != nil {
+			t.Error(err)
+		}
+	})
+}
