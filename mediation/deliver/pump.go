@@ -54,7 +54,12 @@ func (o *Outlet) moveOutbox(ctx context.Context, full map[warrant.AgencyID]time.
 		return err
 	}
 	moved := make([]*Receipt, len(all))
+	wait, done := context.WithTimeout(attempt, time.Second)
+	defer done()
 	for i, w := range all {
+		if moved[i] = o.moving[w.ID]; moved[i] != nil {
+			continue
+		}
 		if out := o.outbound(w.AgencyID); out != nil && out.iri != nil { // else nothing is pushed to it any more
 			if moved[i], err = out.queue(w.Kind).push(bare(w.PDU)); err != nil {
 				return err
@@ -63,13 +68,16 @@ func (o *Outlet) moveOutbox(ctx context.Context, full map[warrant.AgencyID]time.
 	}
 	var ids []int64
 	for i, w := range all {
-		switch err := settled(attempt, moved[i]); {
+		switch err := settled(wait, moved[i]); {
 		case err == nil:
+			delete(o.moving, w.ID)
 			ids = append(ids, w.ID)
-		case errors.Is(err, bus.ErrFull):
+		case errors.Is(err, errNotYet): // its own agency's matter: the push stands
+			o.moving[w.ID] = moved[i]
 			full[w.AgencyID] = o.cfg.Now()
 		default:
-			return err
+			delete(o.moving, w.ID)
+			full[w.AgencyID] = o.cfg.Now()
 		}
 	}
 	return o.cfg.Outbox.Dispatched(attempt, ids)
