@@ -128,7 +128,11 @@ func (o *Outlet) moveNotices(ctx context.Context) error {
 			}
 		}
 		if out := o.outbound(n.AgencyID); out != nil && out.delivery.HI1 {
-			if err := o.notify(out, notice{seq: uint32(n.ID), hi1: hi1Of(n)}); err != nil && !errors.Is(err, bus.ErrFull) { //nolint:gosec // numbers wrap
+			err := o.notify(out, notice{seq: uint32(n.ID), hi1: hi1Of(n)}) //nolint:gosec // numbers wrap
+			if errors.Is(err, bus.ErrFull) {
+				continue // it waits in the database
+			}
+			if err != nil {
 				return err
 			}
 		}
