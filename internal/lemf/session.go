@@ -104,7 +104,7 @@ func openSession(dir string, k Key, v verifier) (*session, error) {
 
 // recover indexes the file and cuts off a torn end.
 func (s *session) recover() error {
-	return whole(s.file, func(p *etsi.PDU) error {
+	err := whole(s.file, func(p *etsi.PDU) error {
 		if int64(p.Seq) > int64(len(s.places))+maxJump {
 			return errFile
 		}
@@ -112,6 +112,12 @@ func (s *session) recover() error {
 		s.counts.PDUs++
 		return nil
 	})
+	for _, p := range s.places {
+		if p.size == 0 {
+			s.counts.Missing++
+		}
+	}
+	return err
 }
 
 // recoverChecks reads the integrity checks that came, and cuts off a torn end: a

@@ -14,6 +14,9 @@ import (
 // was cut.
 func WithoutContent(msg []byte) []byte {
 	end := bytes.Index(msg, []byte("\r\n\r\n"))
+	if bare := bareEnd(msg); bare > 0 && (end < 0 || bare < end) {
+		return msg[:bare:bare]
+	}
 	if end < 0 || end+4 == len(msg) {
 		return msg
 	}
@@ -23,7 +26,7 @@ func WithoutContent(msg []byte) []byte {
 	kind := string(header(headers, "content-type", "c"))
 	media, params, err := mime.ParseMediaType(kind)
 	switch {
-	case method == "MESSAGE", err != nil: // of a body without a readable type nobody can say what it is
+	case method == "MESSAGE", err != nil, several(headers): // of a body without a readable type nobody can say what it is
 		return msg[: end+4 : end+4]
 	case strings.HasPrefix(media, "multipart/"):
 		kept := withoutParts(body, params["boundary"])
@@ -31,10 +34,24 @@ func WithoutContent(msg []byte) []byte {
 			return msg[: end+4 : end+4]
 		}
 		return append(msg[:end+4:end+4], kept...)
-	case isContent(media):
+	case isContent(media), media == "message/sipfrag" && bytes.Contains(body, []byte("\n\r\n")):
 		return msg[: end+4 : end+4]
 	}
 	return msg
+}
+
+// several reports whether the type of a body is told more than once: nobody knows which
+// counts.
+func several(headers []byte) bool {
+	n := 0
+	for line := range bytes.Lines(headers) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		name = bytes.TrimSpace(name)
+		if bytes.EqualFold(name, []byte("content-type")) || bytes.EqualFold(name, []byte("c")) {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // isContent tells content from what belongs to signalling. What is not known to belong
@@ -71,11 +88,25 @@ func withoutParts(body []byte, boundary string) []byte {
 		}
 		head, _, ok := bytes.Cut(piece, []byte("\r\n\r\n"))
 		media, _, err := mime.ParseMediaType(string(header(append(bytes.TrimPrefix(head, []byte("\r\n")), "\r\n"...), "content-type", "c")))
-		if !ok || err != nil || isContent(media) {
+		if !ok || bareEnd(head) > 0 {
+			out = append(out, "\r\n\r\n"...)
+			continue
+		}
+		if err != nil || isContent(media) || media == "message/sipfrag" {
 			out = append(append(out, head...), "\r\n\r\n\r\n"...)
 			continue
 		}
 		out = append(out, piece...)
 	}
 	return nil // no end: nobody knows what follows
+}
+
+// bareEnd is where headers end at an empty line that is not CRLF CRLF; 0 = nowhere.
+func bareEnd(b []byte) int {
+	for i := range b {
+		if rest := b[i+1:]; b[i] == '\n' && (bytes.HasPrefix(rest, []byte("\n")) || bytes.HasPrefix(rest, []byte("\r\n")) && (i == 0 || b[i-1] != '\r')) {
+			return i + 1
+		}
+	}
+	return 0
 }

@@ -342,11 +342,12 @@ func (c *conn) due(now time.Time) (bool, error) {
 
 // acked is how many messages the LEMF's host has. mu is held.
 func (c *conn) acked() uint64 {
+	written := c.count.written() // before the queue is read: what is written between must not count
 	queued, err := outQueue(c.count.Conn)
 	if err != nil {
 		return c.confirmed
 	}
-	there := c.count.written() - min(queued, c.count.written())
+	there := written - min(queued, written)
 	n := c.confirmed
 	for _, s := range c.flight {
 		if s.end > there {

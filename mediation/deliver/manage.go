@@ -157,9 +157,20 @@ func (m *manager) adopt(ctx context.Context, d warrant.Delivery) error {
 			return err
 		}
 	}
-	if d.HI2 != "" && m.channels[d.AgencyID] == nil {
+	switch {
+	case d.HI2 == "":
+	case m.channels[d.AgencyID] == nil:
 		if err := m.open(ctx, d); err != nil {
 			return err
+		}
+	default: // the limits may be others
+		for kind, limit := range map[segment.Kind]int64{segment.KindIRI: d.BufferIRI, segment.KindCC: d.BufferCC} {
+			attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+			_, err := m.cfg.Bus.Spool(attempt, string(d.AgencyID)+"-"+string(kind), limit)
+			cancel()
+			if err != nil {
+				return err
+			}
 		}
 	}
 	if channels := m.channels[d.AgencyID]; channels != nil {

@@ -73,6 +73,7 @@ type Outlet struct {
 
 	mu       sync.Mutex // guards agencies, briefly
 	agencies map[warrant.AgencyID]*outbound
+	moving   map[int64]*Receipt // of the outbox, by the pump only
 }
 
 // outbound is one agency's way out. It stays while its deliveries change.
@@ -113,7 +114,7 @@ func New(cfg Config) (*Outlet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Outlet{cfg: cfg, metrics: m, ready: make(chan struct{}), agencies: map[warrant.AgencyID]*outbound{}}, nil
+	return &Outlet{cfg: cfg, metrics: m, ready: make(chan struct{}), moving: map[int64]*Receipt{}, agencies: map[warrant.AgencyID]*outbound{}}, nil
 }
 
 var errNoKey = errors.New("deliver: the delivery wants an encryption container, and no key of the agency is configured")

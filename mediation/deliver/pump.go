@@ -54,7 +54,12 @@ func (o *Outlet) moveOutbox(ctx context.Context, full map[warrant.AgencyID]time.
 		return err
 	}
 	moved := make([]*Receipt, len(all))
+	wait, done := context.WithTimeout(attempt, time.Second)
+	defer done()
 	for i, w := range all {
+		if moved[i] = o.moving[w.ID]; moved[i] != nil {
+			continue
+		}
 		if out := o.outbound(w.AgencyID); out != nil && out.iri != nil { // else nothing is pushed to it any more
 			if moved[i], err = out.queue(w.Kind).push(bare(w.PDU)); err != nil {
 				return err
@@ -63,13 +68,16 @@ func (o *Outlet) moveOutbox(ctx context.Context, full map[warrant.AgencyID]time.
 	}
 	var ids []int64
 	for i, w := range all {
-		switch err := settled(attempt, moved[i]); {
+		switch err := settled(wait, moved[i]); {
 		case err == nil:
+			delete(o.moving, w.ID)
 			ids = append(ids, w.ID)
-		case errors.Is(err, bus.ErrFull):
+		case errors.Is(err, errNotYet): // its own agency's matter: the push stands
+			o.moving[w.ID] = moved[i]
 			full[w.AgencyID] = o.cfg.Now()
 		default:
-			return err
+			delete(o.moving, w.ID)
+			full[w.AgencyID] = o.cfg.Now()
 		}
 	}
 	return o.cfg.Outbox.Dispatched(attempt, ids)
@@ -120,7 +128,11 @@ func (o *Outlet) moveNotices(ctx context.Context) error {
 			}
 		}
 		if out := o.outbound(n.AgencyID); out != nil && out.delivery.HI1 {
-			if err := o.notify(out, notice{seq: uint32(n.ID), hi1: hi1Of(n)}); err != nil && !errors.Is(err, bus.ErrFull) { //nolint:gosec // numbers wrap
+			err := o.notify(out, notice{seq: uint32(n.ID), hi1: hi1Of(n)}) //nolint:gosec // numbers wrap
+			if errors.Is(err, bus.ErrFull) {
+				continue // it waits in the database
+			}
+			if err != nil {
 				return err
 			}
 		}
