@@ -87,11 +87,20 @@ func (b *Bus) Run(ctx context.Context) error {
 }
 
 func (b *Bus) stream() jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: streamName, Subjects: []string{allSubjects}, Storage: jetstream.FileStorage,
-		Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: b.cfg.MaxBytes,
-		Duplicates: dedupWindow,
+	return b.workQueue(streamName, allSubjects, b.cfg.MaxBytes)
+}
+
+// workQueue is a stream on disk that forgets what is acknowledged and refuses when it
+// is full.
+func (b *Bus) workQueue(name, subjects string, maxBytes int64) jetstream.StreamConfig {
+	cfg := jetstream.StreamConfig{
+		Name: name, Subjects: []string{subjects}, Storage: jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy,
+		Discard: jetstream.DiscardNew, MaxBytes: maxBytes, Duplicates: dedupWindow,
 	}
+	if b.cfg.Cluster != nil {
+		cfg.Replicas = b.cfg.Cluster.Replicas
+	}
+	return cfg
 }
 
 // Backlog is how many messages nobody has acknowledged yet, and their octets.

@@ -139,7 +139,7 @@ func (b *Bus) openStream(ctx context.Context) error {
 		return ErrKey
 	}
 	cfg := b.stream()
-	cfg.Replicas, cfg.Description = b.cfg.Cluster.Replicas, mark
+	cfg.Description = mark
 	if _, err := b.link.js.CreateOrUpdateStream(attempt, cfg); err != nil {
 		return fmt.Errorf("bus: make stream: %w", err)
 	}

@@ -18,7 +18,7 @@
 //     once, so that a publisher may try again after an answer that it did not see.
 //   - A message that was forwarded keeps the position that it had on its first bus:
 //     one that is forwarded twice is known by it.
-//   - A Consume begins with the oldest message of its partition that nobody
+//   - A Consume begins with the oldest message of its partition or spool that nobody
 //     acknowledged and keeps the order, also after a crash, a lost connection or a
 //     server's death: it begins anew.
 //   - A full store refuses (ErrFull); nothing stored is ever overwritten.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,6 +23,7 @@ const (
 	spoolPrefix   = "HO-"
 	spoolConsumer = "out"
 	spoolPrefetch = 64
+	maxSpoolName  = 100
 )
 
 // Spool opens the spool of that name (letters, digits, - and _, at most 100), or makes
@@ -34,21 +34,26 @@ func (b *Bus) Spool(ctx context.Context, name string, maxBytes int64) (*Spool, e
 	default:
 		return nil, ErrStopped
 	}
-	if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`).MatchString(name) || maxBytes <= 0 {
+	if !isSpoolName(name) || maxBytes <= 0 {
 		return nil, errors.New("bus: a spool needs a name of letters, digits, - or _ and a limit")
 	}
 	s := &Spool{bus: b, name: spoolPrefix + name}
-	cfg := jetstream.StreamConfig{
-		Name: s.name, Subjects: []string{s.subject()}, Storage: jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy,
-		Discard: jetstream.DiscardNew, MaxBytes: maxBytes, Duplicates: dedupWindow,
-	}
-	if b.cfg.Cluster != nil {
-		cfg.Replicas = b.cfg.Cluster.Replicas
-	}
-	if err := b.keepStream(ctx, cfg); err != nil {
+	if err := b.keepStream(ctx, b.workQueue(s.name, s.subject(), maxBytes)); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// isSpoolName holds a name against the rules: it becomes part of a stream's name and of
+// a subject.
+func isSpoolName(name string) bool {
+	for _, c := range []byte(name) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if digit := c >= '0' && c <= '9'; !letter && !digit && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxSpoolName
 }
 
 func (s *Spool) subject() string { return "ho." + s.name }
@@ -59,11 +64,8 @@ func (s *Spool) Publish(ctx context.Context, id string, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	_, err := s.bus.link.js.Publish(ctx, s.subject(), s.bus.seal(s.subject(), data), jetstream.WithMsgID(id))
-	if isFull(err) {
-		return ErrFull
-	}
 	if err != nil {
-		return fmt.Errorf("bus: publish to spool: %w", err)
+		return publishError(err)
 	}
 	return nil
 }
@@ -78,56 +80,22 @@ type SpoolMessage struct {
 // on with what comes until ctx ends, which is no error. Only one Consume runs on a
 // spool; each begins with the oldest message that is not acknowledged.
 func (s *Spool) Consume(ctx context.Context, handle func(SpoolMessage)) error {
-	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
-		got, err := s.round(ctx, handle)
-		if ctx.Err() != nil {
+	return s.bus.link.inOrder(ctx, source{
+		stream: s.name, prefetch: spoolPrefetch, owns: owned, tell: s.tell,
+		consumer: jetstream.ConsumerConfig{Durable: spoolConsumer},
+		hand: func(raw jetstream.Msg, _ string, _ *jetstream.MsgMetadata) error {
+			data, err := s.bus.unseal(s.subject(), raw.Data())
+			if err != nil {
+				return err
+			}
+			handle(SpoolMessage{Data: data, Ack: raw.Ack})
 			return nil
-		}
-		if got {
-			wait = minRetry
-		}
-		s.bus.cfg.Log.WarnContext(ctx, "consuming from a spool begins again", slog.Any("err", err))
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-timer.C:
-		}
-	}
+		},
+	})
 }
 
-// round consumes in order until something breaks the order or ctx ends.
-func (s *Spool) round(ctx context.Context, handle func(SpoolMessage)) (got bool, err error) {
-	consumer, _, err := s.bus.link.freshConsumer(ctx, s.name, jetstream.ConsumerConfig{Durable: spoolConsumer})
-	if err != nil {
-		return false, err
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(spoolPrefetch), jetstream.PullExpiry(pullTime), jetstream.PullHeartbeat(heartbeat))
-	if err != nil {
-		return false, fmt.Errorf("bus: open spool's consumer: %w", err)
-	}
-	defer messages.Stop()
-	defer context.AfterFunc(ctx, messages.Stop)()
-	for delivered := uint64(1); ; delivered++ {
-		raw, err := messages.Next()
-		if err != nil {
-			return got, errInterrupted
-		}
-		meta, err := raw.Metadata()
-		if err != nil {
-			return got, fmt.Errorf("bus: message without position: %w", err)
-		}
-		if ctx.Err() != nil || meta.Sequence.Consumer != delivered {
-			return got, errInterrupted
-		}
-		data, err := s.bus.unseal(s.subject(), raw.Data())
-		if err != nil {
-			return got, err
-		}
-		got = true
-		handle(SpoolMessage{Data: data, Ack: raw.Ack})
-	}
+func (s *Spool) tell(ctx context.Context, err error) {
+	s.bus.cfg.Log.WarnContext(ctx, "consuming from a spool begins again", slog.Any("err", err))
 }
 
 // Backlog is what waits on a spool.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,8 +75,24 @@ func TestSpool(t *testing.T) {
 		t.Errorf("after the restart %s", got)
 	}
 	awaitBacklog(t, a, 1)
-	if _, err := b.Spool(t.Context(), "no good", 1); err == nil {
-		t.Error("a bad name passed")
+}
+
+// A spool's name becomes a part of a stream's name and of a subject.
+func TestSpoolNames(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, t.TempDir(), 0)
+	for _, name := range []string{"a", "Agency-7_cc", strings.Repeat("z", 100), "0", "-", "_"} {
+		if _, err := b.Spool(t.Context(), name, 1<<20); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "no good", "a.b", "a*", ">", "a/b", "ä", "a\x00", "[", "@", "`", "{", ":", "/", strings.Repeat("z", 101)} {
+		if _, err := b.Spool(t.Context(), name, 1<<20); err == nil {
+			t.Errorf("%q passed", name)
+		}
+	}
+	if _, err := b.Spool(t.Context(), "a", 0); err == nil {
+		t.Error("no limit passed")
 	}
 }
 
