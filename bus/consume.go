@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -16,7 +17,8 @@ type Message struct {
 	Stream string // names the stream's files: Seq counts anew when they are made anew
 	Seq    uint64 // position in the stream, from 1, ascending in each partition
 	Kind   x2x3.Type
-	Data   []byte // the receiver's own
+	Stored time.Time // when the bus that is read stored it, by its clock; UTC
+	Data   []byte    // the receiver's own
 	Ack    func() error
 }
 
@@ -53,7 +55,7 @@ func (l *link) consume(ctx context.Context, ready <-chan struct{}, partition int
 		stream: streamName, prefetch: prefetch, owns: owns, tell: l.tell,
 		consumer: jetstream.ConsumerConfig{Durable: consumerOf(partition), FilterSubject: subjectsOf(partition)},
 		hand: func(raw jetstream.Msg, name string, meta *jetstream.MsgMetadata) (err error) {
-			m := Message{Stream: name, Seq: meta.Sequence.Stream, Kind: kindOf(raw.Subject()), Ack: raw.Ack}
+			m := Message{Stream: name, Seq: meta.Sequence.Stream, Kind: kindOf(raw.Subject()), Stored: meta.Timestamp.UTC(), Ack: raw.Ack}
 			if m.Data, err = l.read(raw, &m); err != nil {
 				return err
 			}
