@@ -11,19 +11,9 @@ import (
 
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/li/x2x3"
 )
-
-func certificate(t *testing.T, name string) tls.Certificate {
-	t.Helper()
-	c, err := pki.LoadOrCreate(t.TempDir(), name, pki.Spec{CommonName: name, Names: []string{"127.0.0.1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func fingerprint(c tls.Certificate) string { return pki.Fingerprint(c.Certificate[0]) }
 
 // run runs f until the returned function or the test's end.
 func run(t *testing.T, f func(context.Context) error) (stop func()) {
@@ -49,9 +39,9 @@ func run(t *testing.T, f func(context.Context) error) (stop func()) {
 // gateway; a certificate that is not the mediation's gets nothing.
 func TestRemote(t *testing.T) {
 	t.Parallel()
-	server, mediation, thief := certificate(t, "gateway"), certificate(t, "mediation"), certificate(t, "thief")
+	server, mediation, thief := pkitest.Certificate(t, "gateway"), pkitest.Certificate(t, "mediation"), pkitest.Certificate(t, "thief")
 	log := slog.New(slog.DiscardHandler)
-	cfg := bus.Config{Dir: t.TempDir(), Key: key, Log: log, Listen: "127.0.0.1:0", TLS: pki.Server(server, fingerprint(mediation))}
+	cfg := bus.Config{Dir: t.TempDir(), Key: key, Log: log, Listen: "127.0.0.1:0", TLS: pki.Server(server, pkitest.Fingerprint(mediation))}
 	b, err := bus.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +51,7 @@ func TestRemote(t *testing.T) {
 	cfg.Listen = b.Addr().String()
 
 	dial := func(own tls.Certificate) *bus.Remote {
-		r, err := bus.Dial(bus.RemoteConfig{Addr: cfg.Listen, TLS: pki.Client(own, fingerprint(server)), Log: log})
+		r, err := bus.Dial(bus.RemoteConfig{Addr: cfg.Listen, TLS: pki.Client(own, pkitest.Fingerprint(server)), Log: log})
 		if err != nil {
 			t.Fatal(err)
 		}

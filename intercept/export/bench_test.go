@@ -11,6 +11,7 @@ import (
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/export"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/x2x3"
 	"github.com/ligate/ligate/mediation/collect"
@@ -52,10 +53,10 @@ func (s *spring) Consume(ctx context.Context, partition int, handle func(bus.Mes
 // One connection from our exporter to our listener, buses apart: TLS, both codecs,
 // judging and confirming.
 func BenchmarkExporterToListener(b *testing.B) {
-	own, mdf := certificate(b, "gw-1"), certificate(b, "mdf")
+	own, mdf := pkitest.Certificate(b, "gw-1"), pkitest.Certificate(b, "mdf")
 	c, err := collect.New(collect.Config{
 		Bus: sink{}, Tasks: allGiven{}, Refusals: allGiven{}, Alarms: allGiven{}, Log: slog.New(slog.DiscardHandler), Certificate: mdf,
-		Listen: []collect.Listen{{Addr: "127.0.0.1:0", X2: true, X3: true}}, Elements: []collect.Element{{ID: "gw-1", Certificate: fingerprint(own), X2: true, X3: true}},
+		Listen: []collect.Listen{{Addr: "127.0.0.1:0", X2: true, X3: true}}, Elements: []collect.Element{{ID: "gw-1", Certificate: pkitest.Fingerprint(own), X2: true, X3: true}},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -77,7 +78,7 @@ func BenchmarkExporterToListener(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	e, err := export.New(export.Config{
-		Bus: s, X2: addr, X3: addr, TLS: pki.Client(own, fingerprint(mdf)), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Bus: s, X2: addr, X3: addr, TLS: pki.Client(own, pkitest.Fingerprint(mdf)), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/export"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/sipevent"
 	"github.com/ligate/ligate/li/x2x3"
@@ -152,7 +153,7 @@ func TestBadMDFs(t *testing.T) {
 			w := newWorld(t)
 			cert := w.mdfCert
 			if tt.stranger {
-				cert = certificate(t, "stranger")
+				cert = pkitest.Certificate(t, "stranger")
 			}
 			m := w.newMDF(cert, tt.answer)
 			w.cfg.X2, w.cfg.X3 = m.addr, m.addr
@@ -273,7 +274,7 @@ func TestOurListenerThroughBreakingConnections(t *testing.T) {
 	c, err := collect.New(collect.Config{
 		Bus: far, Tasks: allGiven{}, Refusals: allGiven{}, Alarms: allGiven{}, Log: slog.New(slog.DiscardHandler), Certificate: w.mdfCert,
 		Listen: []collect.Listen{{Addr: "127.0.0.1:0", X2: true, X3: true}}, Backlog: 1 << 62, Skew: 100 * 365 * 24 * time.Hour, PerPeer: 100,
-		Elements: []collect.Element{{ID: "gw-1", Certificate: fingerprint(w.own), X2: true, X3: true}},
+		Elements: []collect.Element{{ID: "gw-1", Certificate: pkitest.Fingerprint(w.own), X2: true, X3: true}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -392,7 +393,7 @@ func TestMDFAwayForAnHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const messages = 1000
-		own, cert := certificate(t, "gw-1"), certificate(t, "mdf") // valid at the bubble's time
+		own, cert := pkitest.Certificate(t, "gw-1"), pkitest.Certificate(t, "mdf") // valid at the bubble's time
 		f := &feeder{acked: map[uint64]string{}}
 		xid := li.NewXID()
 		var round []bus.Message
@@ -413,11 +414,11 @@ func TestMDFAwayForAnHour(t *testing.T) {
 				return nil, errRefused
 			}
 			a, b := net.Pipe()
-			served.Go(func() { m.serve(tls.Server(b, pki.Server(cert, fingerprint(own)))) })
+			served.Go(func() { m.serve(tls.Server(b, pki.Server(cert, pkitest.Fingerprint(own)))) })
 			return a, nil
 		}
 		e, err := export.New(export.Config{
-			Bus: f, X2: "x2", X3: "x3", TLS: pki.Client(own, fingerprint(cert)), Log: slog.New(slog.NewTextHandler(counted{&lines}, nil)), Dial: dial, MaxUnconfirmed: 20_000,
+			Bus: f, X2: "x2", X3: "x3", TLS: pki.Client(own, pkitest.Fingerprint(cert)), Log: slog.New(slog.NewTextHandler(counted{&lines}, nil)), Dial: dial, MaxUnconfirmed: 20_000,
 		})
 		if err != nil {
 			t.Fatal(err)

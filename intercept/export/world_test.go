@@ -17,22 +17,12 @@ import (
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/intercept/export"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/x2x3"
 )
 
 const limit = 30 * time.Second // for what must happen
-
-func certificate(t testing.TB, name string) tls.Certificate {
-	t.Helper()
-	c, err := pki.LoadOrCreate(t.TempDir(), name, pki.Spec{CommonName: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func fingerprint(c tls.Certificate) string { return pki.Fingerprint(c.Certificate[0]) }
 
 // start runs f until the returned function or the test's end.
 func start(t testing.TB, f func(context.Context) error) (stop func()) {
@@ -72,9 +62,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, bus: newBus(t), own: certificate(t, "gw-1"), mdfCert: certificate(t, "mdf"), reg: prometheus.NewRegistry(), ops: prometheus.NewRegistry()}
+	w := &world{t: t, bus: newBus(t), own: pkitest.Certificate(t, "gw-1"), mdfCert: pkitest.Certificate(t, "mdf"), reg: prometheus.NewRegistry(), ops: prometheus.NewRegistry()}
 	w.cfg = export.Config{
-		Bus: w.bus, TLS: pki.Client(w.own, fingerprint(w.mdfCert)), Log: slog.New(slog.DiscardHandler), LIReg: w.reg, OpsReg: w.ops,
+		Bus: w.bus, TLS: pki.Client(w.own, pkitest.Fingerprint(w.mdfCert)), Log: slog.New(slog.DiscardHandler), LIReg: w.reg, OpsReg: w.ops,
 		MinRedial: time.Millisecond, MaxRedial: 20 * time.Millisecond,
 	}
 	return w
@@ -172,7 +162,7 @@ type mdf struct {
 
 func (w *world) newMDF(cert tls.Certificate, answer func(conn int, seq uint32) []byte) *mdf {
 	w.t.Helper()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", pki.Server(cert, fingerprint(w.own)))
+	l, err := tls.Listen("tcp", "127.0.0.1:0", pki.Server(cert, pkitest.Fingerprint(w.own)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/x2x3"
 	"github.com/ligate/ligate/mediation/collect"
@@ -49,7 +50,7 @@ func newWorld(t *testing.T, change func(*collect.Config)) *world {
 	t.Helper()
 	w := &world{
 		t: t, office: &office{open: map[string]bool{}}, reg: prometheus.NewRegistry(), xid1: li.NewXID(), xid2: li.NewXID(), logged: &lines{},
-		own: certificate(t, "mdf"), sbc1: certificate(t, "sbc-1"), sbc2: certificate(t, "sbc-2"), thirdParty: certificate(t, "stranger"),
+		own: pkitest.Certificate(t, "mdf"), sbc1: pkitest.Certificate(t, "sbc-1"), sbc2: pkitest.Certificate(t, "sbc-2"), thirdParty: pkitest.Certificate(t, "stranger"),
 	}
 	w.tasks = &tasks{given: map[string]bool{"sbc-1 " + w.xid1.String(): true, "sbc-2 " + w.xid2.String(): true}}
 	var err error
@@ -62,8 +63,8 @@ func newWorld(t *testing.T, change func(*collect.Config)) *world {
 		Bus: w.bus, Tasks: w.tasks, Refusals: w.office, Alarms: w.office, Log: slog.New(slog.NewTextHandler(w.logged, nil)), LIReg: w.reg, Certificate: w.own,
 		Listen: []collect.Listen{{Addr: "127.0.0.1:0", X2: true, X3: true}},
 		Elements: []collect.Element{
-			{ID: "sbc-1", Certificate: fingerprint(w.sbc1), X2: true, X3: true},
-			{ID: "sbc-2", Certificate: fingerprint(w.sbc2), X3: true},
+			{ID: "sbc-1", Certificate: pkitest.Fingerprint(w.sbc1), X2: true, X3: true},
+			{ID: "sbc-2", Certificate: pkitest.Fingerprint(w.sbc2), X3: true},
 		},
 	}
 	if change != nil {
@@ -107,17 +108,6 @@ func start(t testing.TB, f func(context.Context) error) (stop func()) {
 	t.Cleanup(stop)
 	return stop
 }
-
-func certificate(t testing.TB, name string) tls.Certificate {
-	t.Helper()
-	c, err := pki.LoadOrCreate(t.TempDir(), name, pki.Spec{CommonName: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func fingerprint(c tls.Certificate) string { return pki.Fingerprint(c.Certificate[0]) }
 
 // lines is the log.
 type lines struct {
@@ -225,7 +215,7 @@ func (w *world) dialPort(own tls.Certificate, port int) *client {
 }
 
 func (w *world) tryDial(own tls.Certificate, port int, change func(*tls.Config)) (*client, error) {
-	cfg := pki.Client(own, fingerprint(w.own))
+	cfg := pki.Client(own, pkitest.Fingerprint(w.own))
 	cfg.MinVersion = tls.VersionTLS12
 	if change != nil {
 		change(cfg)
