@@ -155,10 +155,14 @@ func TestClusterSurvivesItsServers(t *testing.T) {
 	}
 	publish(200)
 	first := c.Leader(js, "LI")
-	stop := time.AfterFunc(200*time.Millisecond, func() { c.Kill(first) })
-	defer stop.Stop()
+	killed := make(chan struct{})
+	time.AfterFunc(200*time.Millisecond, func() {
+		defer close(killed)
+		c.Kill(first)
+	})
 	publish(400)
 	got.await(n, busy)
+	<-killed
 	c.Restart(first)
 	publish(200)
 	c.Kill((first + 1) % 3)

@@ -7,15 +7,17 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
 	ackWait       = 30 * time.Minute // an ack follows the seal; see Consume
 	maxAckPending = 200_000
-	heartbeat     = 2 * time.Second // two that do not come begin a new round
-	pullTime      = 5 * time.Second // what a reader that is gone asked for is void after so long
-	resetTime     = 3 * time.Second // a server that does not answer by then is not there
+	heartbeat     = 2 * time.Second       // two that do not come begin a new round
+	pullTime      = 5 * time.Second       // what a reader that is gone asked for is void after so long
+	resetTime     = 3 * time.Second       // a server that does not answer by then is not there
+	askAgain      = 50 * time.Millisecond // see next
 	minRetry      = 100 * time.Millisecond
 	maxRetry      = 2 * time.Second
 )
@@ -73,7 +75,7 @@ func (l *link) round(ctx context.Context, src source) (got bool, err error) {
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
 	for delivered := uint64(1); ; delivered++ {
-		raw, err := messages.Next()
+		raw, err := next(messages)
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 			return got, errInterrupted
 		}
@@ -92,6 +94,17 @@ func (l *link) round(ctx context.Context, src source) (got bool, err error) {
 		}
 		got = true
 	}
+}
+
+// next waits for a message. The client asks for more only when Next begins or something
+// comes, and not while it still sends what it asked before: who reads all of that in
+// the meantime would wait for a heartbeat that nobody asked for. So it is begun twice.
+func next(messages jetstream.MessagesContext) (jetstream.Msg, error) {
+	raw, err := messages.Next(jetstream.NextMaxWait(askAgain))
+	if errors.Is(err, nats.ErrTimeout) {
+		return messages.Next()
+	}
+	return raw, err
 }
 
 // freshConsumer returns a stream's durable consumer as if it were new, so that what was
