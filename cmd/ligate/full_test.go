@@ -188,6 +188,11 @@ func (st *story) compareFull(t *testing.T, got, other lemf.State) {
 	if stored.count() != arrived.count()+told.count() {
 		t.Errorf("%d stored, %d arrived, %d told as missing", stored.count(), arrived.count(), told.count())
 	}
+	for _, f := range got.Faults {
+		if strings.Contains(f, "integrity check") {
+			t.Errorf("the checks cover what was not sent: %s", f)
+		}
+	}
 	again := false // a number arrived after one that did not
 	for cin, numbers := range told {
 		for number := range numbers {

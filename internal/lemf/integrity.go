@@ -1,10 +1,7 @@
 package lemf
 
 import (
-	"crypto"
 	"crypto/ecdsa"
-	_ "crypto/sha256" // integrity checks
-	_ "crypto/sha512" // integrity checks
 	"fmt"
 
 	"github.com/ligate/ligate/mediation/etsi"
@@ -28,11 +25,10 @@ func (s *session) judge(p *etsi.PDU) (fault string, err error) {
 	if _, known := s.hashes[p.Seq]; known {
 		return "", nil // it came again
 	}
-	h, ok := hashes()[p.Integrity.Hash]
-	if !ok {
+	digest := p.Integrity.Hash.New()
+	if digest == nil {
 		return "an integrity check of an algorithm that does not count any more", nil
 	}
-	digest := h.New()
 	for _, seq := range p.Integrity.Included {
 		raw, err := s.read(seq)
 		if err != nil {
@@ -57,14 +53,13 @@ func (s *session) judge(p *etsi.PDU) (fault string, err error) {
 }
 
 func (s *session) signature(p *etsi.PDU) (fault string) {
-	h, ok := hashes()[p.Integrity.Hash]
-	if !ok || p.Integrity.Sig != etsi.SigECDSA {
+	digest := p.Integrity.Hash.New()
+	if digest == nil || p.Integrity.Sig != etsi.SigECDSA {
 		return "a signature of an algorithm that does not count here"
 	}
 	if s.signer == nil {
 		return ""
 	}
-	digest := h.New()
 	for _, number := range p.Integrity.Included {
 		hash, known := s.hashes[number]
 		if !known {
@@ -83,8 +78,4 @@ func (s *session) signature(p *etsi.PDU) (fault string) {
 		}
 	}
 	return ""
-}
-
-func hashes() map[etsi.HashAlgorithm]crypto.Hash {
-	return map[etsi.HashAlgorithm]crypto.Hash{etsi.HashSHA256: crypto.SHA256, etsi.HashSHA384: crypto.SHA384, etsi.HashSHA512: crypto.SHA512}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -30,6 +31,7 @@ type Config struct {
 	Opener   *etsi.Sealer     // opens encryption containers; nil = they stay closed
 	PDUAck   bool             // agree to acknowledge PDUs
 	Fault    func(string)     // told of each fault; it names no content; nil = Log only
+	Late     time.Duration    // how long after a session's end its last checks may come, as after a crash; default 10s
 	Now      func() time.Time // default time.Now
 }
 
@@ -51,6 +53,7 @@ type LEMF struct {
 
 const (
 	readTimeout = 10 * time.Minute // TIME1 of the DF is shorter
+	defaultLate = 10 * time.Second
 	maxFaults   = 1000
 	maxSkew     = 10 * time.Second // a PDU from further in the future has a wrong clock
 	readBuffer  = 1 << 20
@@ -64,6 +67,9 @@ func New(cfg Config) (*LEMF, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Late == 0 {
+		cfg.Late = defaultLate
 	}
 	return &LEMF{cfg: cfg, ready: make(chan struct{}), sessions: map[Key]*session{}}, nil
 }
@@ -189,19 +195,9 @@ func readPDU(in *bufio.Reader, buf []byte) ([]byte, error) {
 		}
 		at := len(buf)
 		buf = append(buf, make([]byte, n-at)...)
-		return buf, readFull(in, buf[at:])
+		_, err = io.ReadFull(in, buf[at:])
+		return buf, err
 	}
-}
-
-func readFull(in *bufio.Reader, b []byte) error {
-	for len(b) > 0 {
-		n, err := in.Read(b)
-		if err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
 }
 
 // take acts on one PDU.
@@ -280,6 +276,7 @@ func (l *LEMF) sync() error {
 	for _, s := range l.sessions {
 		errs = errors.Join(errs, s.flush())
 	}
+	l.judge(l.cfg.Late)
 	l.mu.Unlock()
 	if errs != nil {
 		return errs
@@ -294,10 +291,23 @@ func (l *LEMF) close() error {
 	errs := l.sync()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.judge(0)
 	for _, s := range l.sessions {
 		errs = errors.Join(errs, s.close())
 	}
 	return errors.Join(errs, l.notices.Close())
+}
+
+// judge looks for sessions that ended so long ago and are not covered by integrity
+// checks. mu is held.
+func (l *LEMF) judge(after time.Duration) {
+	for k, s := range l.sessions {
+		n := s.counts.PDUs - min(s.counts.PDUs, s.counts.Checked)
+		if n > 0 && !s.ended.IsZero() && !s.judged && l.cfg.Now().Sub(s.ended) >= after {
+			s.judged = true
+			l.faultLocked(fmt.Sprintf("CIN %d %s: no right integrity check covers %d PDUs at the end of the session", k.CIN, kindName(k.Kind), n))
+		}
+	}
 }
 
 func (l *LEMF) fault(text string) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/mediation/etsi"
@@ -49,6 +50,8 @@ type session struct {
 	pend   []byte             // written at the latest when it is synced
 	places []place            // by number
 	hashes map[uint32]hashPDU // integrity checks, by number, until signed
+	ended  time.Time          // when the DF said last that nothing more comes
+	judged bool               // after that end
 }
 
 type hashPDU struct {

@@ -129,10 +129,7 @@ func (l *LEMF) ended(p *etsi.PDU, kind etsi.Kind) error {
 	if err != nil {
 		return err
 	}
-	if n := s.counts.PDUs - min(s.counts.PDUs, s.counts.Checked); n > 0 && !s.counts.Ended {
-		l.faultLocked(fmt.Sprintf("CIN %d %s: no right integrity check covers %d PDUs at the end of the session", p.CIN, kindName(kind), n))
-	}
-	s.counts.Ended = true
+	s.counts.Ended, s.ended, s.judged = true, l.cfg.Now(), false
 	return nil
 }
 

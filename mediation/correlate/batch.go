@@ -12,9 +12,8 @@ import (
 type share struct {
 	part    part
 	records int
-	octets  uint64           // of the records' PS-PDUs
 	pushed  []deliver.Pushed // how their way to the LEMF goes; none = they are not pushed
-	failed  bool             // those that are not in pushed could not be encoded
+	failed  bool             // those that are not in pushed did not get on their way
 }
 
 // batch is records of one kind on their way into one segment.
@@ -22,6 +21,7 @@ type batch struct {
 	kind    segment.Kind
 	records []segment.Record // without numbers
 	shares  []share          // in the order of records
+	line    *deliver.Line    // how its records are pushed
 	bytes   int
 	since   time.Time // when the first part came
 
@@ -31,7 +31,11 @@ type batch struct {
 	found int
 	facts facts // of IRI
 
-	checks uint32 // integrity checks that its commit entails
+	window []byte // of the tracker, with all its records; set when it is closed
+
+	checks  uint32 // integrity checks that its commit entails
+	clashed bool   // another mediation numbered records of the session: what was sent may be another's
+	sentAt  uint32 // of its first record, then
 
 	sealed *evidence.Sealed // the attempt that failed last, good while at holds
 	at     uint32           // segment number that sealed was made for
@@ -40,7 +44,7 @@ type batch struct {
 // span returns the first and last time of a record.
 func (b *batch) span() (first, last time.Time) {
 	for _, r := range b.records {
-		at := timeOf(r)
+		at := r.Time()
 		if first.IsZero() || at.Before(first) {
 			first = at
 		}
@@ -49,13 +53,6 @@ func (b *batch) span() (first, last time.Time) {
 		}
 	}
 	return first, last
-}
-
-func timeOf(r segment.Record) time.Time {
-	if r.IRI != nil {
-		return r.IRI.Time
-	}
-	return r.CC.Time
 }
 
 // through is what the batch covers, one position a bus.

@@ -163,7 +163,11 @@ func (c *Correlator) RunPartition(ctx context.Context, partition int, owns func(
 		g.Go(func() error { w.run(run); return nil })
 	}
 	g.Go(func() error {
-		return c.cfg.Bus.ConsumeWhile(run, partition, owns, func(m bus.Message) { desk.receive(run, m) })
+		begins := func(ctx context.Context) error {
+			desk.reading.begin(c.cfg.Now())
+			return owns(ctx)
+		}
+		return c.cfg.Bus.ConsumeWhile(run, partition, begins, func(m bus.Message) { desk.receive(run, m) })
 	})
 	if err := g.Wait(); err != nil {
 		return err

@@ -33,10 +33,11 @@ type place struct {
 
 // held is a bus message whose PDUs are not all settled.
 type held struct {
-	place place
-	size  int64
-	left  atomic.Int32 // parts not settled, and one for the desk while it hands out
-	ack   func() error
+	place  place
+	stored time.Time // by the bus that is read
+	size   int64
+	left   atomic.Int32 // parts not settled, and one for the desk while it hands out
+	ack    func() error
 }
 
 // part is those PDUs of one message that belong to one call, in order.
@@ -70,6 +71,8 @@ type desk struct {
 	room    *semaphore.Weighted // octets of messages that may be held, over all desks
 	limit   int64
 	end     context.CancelCauseFunc // ends the partition's run
+	now     func() time.Time
+	reading reading
 
 	mu   sync.Mutex        // guards the fields below, briefly
 	held map[place]*held   // what is not settled
@@ -78,7 +81,7 @@ type desk struct {
 
 func newDesk(c *Correlator, end context.CancelCauseFunc) *desk {
 	d := &desk{
-		workers: make([]*worker, c.cfg.Workers), refusal: c.refusal, metrics: c.metrics, room: c.room, limit: c.cfg.MaxHeldBytes, end: end,
+		workers: make([]*worker, c.cfg.Workers), refusal: c.refusal, metrics: c.metrics, room: c.room, limit: c.cfg.MaxHeldBytes, end: end, now: c.cfg.Now,
 		held: map[place]*held{}, high: map[string]uint64{},
 	}
 	for i := range d.workers {
@@ -113,8 +116,13 @@ func (d *desk) buses() []string {
 const overhead = 512
 
 func (d *desk) receive(ctx context.Context, m bus.Message) {
-	h := &held{place: place{m.Stream, m.Seq}, size: min(int64(2*len(m.Data)+overhead), d.limit), ack: m.Ack}
-	if d.again(h) || d.room.Acquire(ctx, h.size) != nil {
+	d.reading.busy()
+	h := &held{place: place{m.Stream, m.Seq}, stored: m.Stored, size: min(int64(2*len(m.Data)+overhead), d.limit), ack: m.Ack}
+	if d.again(h) {
+		d.reading.handed(m.Stored, d.now())
+		return
+	}
+	if d.room.Acquire(ctx, h.size) != nil {
 		return
 	}
 	d.mu.Lock()
@@ -130,6 +138,7 @@ func (d *desk) receive(ctx context.Context, m bus.Message) {
 			return
 		}
 	}
+	d.reading.handed(m.Stored, d.now())
 	d.settle(h)
 }
 

@@ -18,9 +18,10 @@ func (w *worker) finish(ctx context.Context, e *entry) (step string, err error) 
 	end := s.facts
 	switch {
 	case !s.endSeen.IsZero():
-		if now.Sub(s.endSeen) < w.cfg.EndGrace {
+		if now.Sub(s.endSeen) < w.cfg.EndGrace || !w.desk.reading.passed(s.endStored, w.cfg.EndGrace, now) {
 			return "", nil
 		}
+		w.drain(ctx) // what is handed out
 	case now.Sub(s.heard) >= w.cfg.IdleAfter:
 		end.endedAt, end.endCause = s.progress.LastAt, causeTimeout
 	case now.Sub(s.asked) >= min(askEvery, w.cfg.IdleAfter/2) && now.Sub(s.heard) >= w.cfg.EndGrace:

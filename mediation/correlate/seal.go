@@ -88,6 +88,9 @@ func (w *worker) conflict(ctx context.Context, s *session, st *stream, b *batch,
 	for _, p := range stored {
 		w.desk.settle(p.msg)
 	}
+	if len(stored) == 0 {
+		s.rebase(&before)
+	}
 	if len(b.records) == 0 {
 		w.done(st, nil)
 	}
@@ -108,10 +111,7 @@ func (w *worker) seal(ctx context.Context, s *session, b *batch) (step string, e
 	if err != nil {
 		return "seal", err
 	}
-	number, first := s.progress.Segments+1, s.progress.NextIRI
-	if b.kind == segment.KindCC {
-		first = s.progress.NextCC
-	}
+	number, first := s.progress.Segments+1, s.progress.Next(b.kind)
 	last := first + uint32(len(b.records)) - 1 //nolint:gosec // bounded by the octets of a segment
 	plaintext, err := segment.Encode(segment.Header{
 		LIID: s.progress.LIID, CIN: s.progress.CIN, Segment: number, Kind: b.kind, FirstSeq: first, LastSeq: last,

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ligate/ligate/mediation/deliver"
@@ -49,25 +50,26 @@ type stream struct {
 
 // session is one call of one Task. Its worker owns it.
 type session struct {
-	progress *evidence.Progress // as committed
-	iri, cc  *stream
-	facts    facts     // with what is not committed yet
-	heard    time.Time // when the last PDU came
-	endSeen  time.Time // when the end came; zero = not yet
-	asked    time.Time // when the idle session's Task was last looked at
-	line     *deliver.Line
-	lined    bool // line is settled, also if there is none
+	progress  *evidence.Progress // as committed
+	iri, cc   *stream
+	facts     facts     // with what is not committed yet
+	heard     time.Time // when the last PDU came
+	endSeen   time.Time // when the end came; zero = not yet
+	endStored time.Time // by the bus
+	asked     time.Time // when the idle session's Task was last looked at
+	line      *deliver.Line
+	lined     bool // line is settled, also if there is none
 }
 
 func (c *Correlator) newSession(p *evidence.Progress) *session {
 	now := c.cfg.Now()
 	s := &session{
 		progress: p, facts: factsOf(p), heard: now, asked: now,
-		iri: &stream{kind: segment.KindIRI, every: jitter(c.cfg.IRIEvery), limit: c.cfg.SegmentBytes, next: p.NextIRI, octets: p.OctetsIRI, tracker: tracker{last: p.TapSeqX2}},
-		cc:  &stream{kind: segment.KindCC, every: jitter(c.cfg.CCEvery), limit: c.cfg.SegmentBytes, next: p.NextCC, octets: p.OctetsCC, tracker: tracker{last: p.TapSeqX3}},
+		iri: &stream{kind: segment.KindIRI, every: jitter(c.cfg.IRIEvery), limit: c.cfg.SegmentBytes, next: p.NextIRI, octets: p.OctetsIRI, tracker: newTracker(p.TapSeqX2, p.WindowX2)},
+		cc:  &stream{kind: segment.KindCC, every: jitter(c.cfg.CCEvery), limit: c.cfg.SegmentBytes, next: p.NextCC, octets: p.OctetsCC, tracker: newTracker(p.TapSeqX3, p.WindowX3)},
 	}
 	if !p.EndedAt.IsZero() {
-		s.endSeen = now
+		s.endSeen, s.endStored = now, now
 	}
 	return s
 }
@@ -93,7 +95,7 @@ func (s *session) take(p part, pdus []judged, now time.Time) (taken, duplicates 
 	st := s.stream(p.kind)
 	b := st.open
 	if b == nil {
-		b = &batch{kind: p.kind, since: now}
+		b = &batch{kind: p.kind, since: now, line: s.line}
 	}
 	for i := range pdus {
 		pdu := &pdus[i].PDU
@@ -116,7 +118,7 @@ func (s *session) take(p part, pdus []judged, now time.Time) (taken, duplicates 
 	if taken == 0 {
 		return 0, duplicates
 	}
-	b.shares = append(b.shares, s.push(st, share{part: p, records: taken}, b.records[len(b.records)-taken:]))
+	b.shares = append(b.shares, s.push(st, b, share{part: p, records: taken}, b.records[len(b.records)-taken:]))
 	st.open = b
 	if b.bytes >= st.limit {
 		s.close(st)
@@ -126,7 +128,7 @@ func (s *session) take(p part, pdus []judged, now time.Time) (taken, duplicates 
 	case s.facts.endedAt.IsZero():
 		s.endSeen = time.Time{}
 	case s.endSeen.IsZero():
-		s.endSeen = now
+		s.endSeen, s.endStored = now, p.msg.stored
 	}
 	return taken, duplicates
 }
@@ -137,9 +139,33 @@ func (s *session) close(st *stream) {
 	if b == nil {
 		return
 	}
-	b.holes, b.found, b.facts = st.tracker.tell(), st.tracker.found, s.facts
+	b.holes, b.found, b.facts, b.window = st.tracker.tell(), st.tracker.found, s.facts, st.tracker.window()
 	st.tracker.found = 0
 	st.open, st.waiting = nil, append(st.waiting, b)
+}
+
+// rebase numbers what is not committed anew, where another mediation committed records
+// of the session that are not ours. What was pushed of it stands under wrong numbers: the
+// LEMF is told, and the records are in the sealed store only.
+func (s *session) rebase(before *evidence.Progress) {
+	for _, st := range []*stream{s.iri, s.cc} {
+		was, is := before.Next(st.kind), s.progress.Next(st.kind)
+		if was == is {
+			continue
+		}
+		waiting := st.waiting
+		if st.open != nil {
+			waiting = append(slices.Clone(waiting), st.open)
+		}
+		st.next, st.octets = is, s.progress.Octets(st.kind)
+		for _, b := range waiting {
+			b.clashed, b.sentAt, b.sealed = true, was, nil
+			for i := range b.shares {
+				b.shares[i].pushed, b.shares[i].failed = nil, true
+			}
+			st.next += uint32(len(b.records)) //nolint:gosec // bounded by the octets of a segment
+		}
+	}
 }
 
 // ripe reports whether the open batch has collected for long enough.
@@ -152,13 +178,13 @@ func (s *session) advance(b *batch) evidence.Progress {
 	next := *s.progress
 	n := uint32(len(b.records)) //nolint:gosec // bounded by the octets of a segment
 	if b.kind == segment.KindIRI {
-		next.NextIRI, next.TapSeqX2 = next.NextIRI+n, b.tapSeq
+		next.NextIRI, next.TapSeqX2, next.WindowX2 = next.NextIRI+n, b.tapSeq, b.window
 		next.ChecksIRI, next.OctetsIRI = next.ChecksIRI+b.checks, next.OctetsIRI+b.octets()
 		if next.ClosedAt.IsZero() {
 			b.facts.onto(&next)
 		}
 	} else {
-		next.NextCC, next.TapSeqX3 = next.NextCC+n, b.tapSeq
+		next.NextCC, next.TapSeqX3, next.WindowX3 = next.NextCC+n, b.tapSeq, b.window
 		next.ChecksCC, next.OctetsCC = next.ChecksCC+b.checks, next.OctetsCC+b.octets()
 	}
 	next.Missing = max(0, next.Missing+b.missing())

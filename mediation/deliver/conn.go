@@ -22,11 +22,12 @@ var (
 )
 
 const (
-	maxUnconfirmed = 8 << 20   // octets on their way; more wait on the spool
-	maxAnswerBytes = 64 << 10  // of one PDU of the LEMF
-	maxAsked       = 600       // keep-alives of the LEMF a minute
-	probeBytes     = 512 << 10 // ask at the latest after so many octets
-	writeTimeout   = 30 * time.Second
+	maxUnconfirmed = 8 << 20          // octets on their way; more wait on the spool
+	maxAnswerBytes = 64 << 10         // of one PDU of the LEMF
+	maxAsked       = 600              // keep-alives of the LEMF a minute
+	probeBytes     = 512 << 10        // ask at the latest after so many octets
+	pieceBytes     = 64 << 10         // written at once
+	writeTimeout   = 30 * time.Second // of a piece
 )
 
 // sent is a spool's message on its way.
@@ -46,11 +47,10 @@ type mark struct {
 
 // conn is one connection to a LEMF.
 type conn struct {
-	link   *link
-	tls    *tls.Conn
-	count  *counted
-	enc    *etsi.Encoder
-	cancel context.CancelCauseFunc
+	link  *link
+	tls   *tls.Conn
+	count *counted
+	enc   *etsi.Encoder
 
 	write sync.Mutex // one writer at a time, for as long as the LEMF takes
 	out   []byte     // scratch, under write
@@ -63,9 +63,10 @@ type conn struct {
 	room        chan struct{} // closed and replaced when something is confirmed
 	seq         uint32        // of the next keep-alive or other TRI PDU of ours
 	asked       []probe       // not answered, oldest first
-	worked      bool          // a question was answered
+	answeredAt  time.Time     // the last answer; zero = there was none
 	lastSend    time.Time
 	lastProbe   time.Time
+	unasked     int  // octets sent since
 	pduAck      bool // the LEMF agreed to acknowledge PDUs
 	options     bool // it was asked
 	flood       int  // keep-alives of the LEMF in this minute
@@ -102,29 +103,38 @@ func (c *counted) written() uint64 {
 	return c.n
 }
 
-// send writes PDUs; it blocks for as long as the LEMF takes.
+// send writes PDUs; it blocks for as long as the LEMF takes, a piece at a time. write is
+// held.
 func (c *conn) send(b []byte) error {
-	if err := c.tls.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return errClosed
+	for len(b) > 0 {
+		n := min(pieceBytes, len(b))
+		if err := c.tls.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return errClosed
+		}
+		if _, err := c.tls.Write(b[:n]); err != nil {
+			return errClosed
+		}
+		b = b[n:]
+		c.mu.Lock()
+		c.lastSend = time.Now()
+		c.mu.Unlock()
 	}
-	if _, err := c.tls.Write(b); err != nil {
-		return errClosed
-	}
-	c.mu.Lock()
-	c.lastSend = time.Now()
-	c.mu.Unlock()
 	return nil
+}
+
+// say sends one PDU of the transport. write is held.
+func (c *conn) say(pdu []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.send(pdu)
 }
 
 // tri sends a TRI PDU that has no content.
 func (c *conn) tri(seq uint32, t etsi.TRI) error {
 	c.write.Lock()
 	defer c.write.Unlock()
-	b, err := c.enc.AppendTRI(nil, seq, time.Now(), t)
-	if err != nil {
-		return err
-	}
-	return c.send(b)
+	return c.say(c.enc.AppendTRI(nil, seq, time.Now(), t))
 }
 
 // ask sends a question behind everything that was sent. Its place among the messages
@@ -136,17 +146,13 @@ func (c *conn) ask(now time.Time) error {
 	p := probe{seq: c.seq, total: c.total, at: now, ack: c.pduAck && c.total > c.confirmed}
 	c.seq++
 	c.asked = append(c.asked, p)
-	c.lastProbe = now
+	c.lastProbe, c.unasked = now, 0
 	c.mu.Unlock()
 	t := etsi.TRIKeepalive
 	if p.ack {
 		t = etsi.TRIPDUAckRequest
 	}
-	b, err := c.enc.AppendTRI(nil, p.seq, now, t)
-	if err != nil {
-		return err
-	}
-	return c.send(b)
+	return c.say(c.enc.AppendTRI(nil, p.seq, now, t))
 }
 
 // answered takes an answer: all that was sent before its question is confirmed.
@@ -156,7 +162,7 @@ func (c *conn) answered(seq uint32, ack bool) error {
 	for i, p := range c.asked {
 		if p.seq == seq && p.ack == ack {
 			c.asked = c.asked[i+1:] // answers come in the order of questions
-			c.worked = true
+			c.answeredAt = time.Now()
 			if c.link.delivery.Confirm != confirmTCP && (ack || !c.pduAck) {
 				c.confirm(p.total)
 			}
@@ -266,11 +272,7 @@ func (c *conn) heard(p *etsi.PDU) error {
 	case etsi.TRIOptionRequest: // we offer what we have, and are offered nothing else
 		c.write.Lock()
 		defer c.write.Unlock()
-		b, err := c.enc.AppendOptionResponse(nil, p.Seq, time.Now(), false)
-		if err != nil {
-			return err
-		}
-		return c.send(b)
+		return c.say(c.enc.AppendOptionResponse(nil, p.Seq, time.Now(), false))
 	}
 	return nil
 }
@@ -322,10 +324,12 @@ func (c *conn) watch(ctx context.Context) error {
 	}
 }
 
+// due reports whether a question is due. Behind each probeBytes stands one, so that a
+// slow LEMF too answers again and again: it is given up when no answer comes for long.
 func (c *conn) due(now time.Time) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.asked) > 0 && now.Sub(c.asked[0].at) >= c.link.timing.NoAnswer {
+	if len(c.asked) > 0 && now.Sub(c.asked[0].at) >= c.link.timing.NoAnswer && now.Sub(c.answeredAt) >= c.link.timing.NoAnswer {
 		return false, errUnanswered
 	}
 	if c.link.delivery.Confirm == confirmTCP && c.total > c.confirmed {
@@ -334,10 +338,10 @@ func (c *conn) due(now time.Time) (bool, error) {
 	switch {
 	case now.Sub(c.lastSend) >= c.link.timing.Idle:
 		return len(c.asked) == 0, nil
-	case c.total == c.confirmed || len(c.asked) > 0 || c.link.delivery.Confirm == confirmTCP:
+	case c.total == c.confirmed || c.link.delivery.Confirm == confirmTCP:
 		return false, nil
 	}
-	return now.Sub(c.lastProbe) >= c.link.timing.Confirm || c.unconfirmed >= probeBytes, nil
+	return c.unasked >= probeBytes || len(c.asked) == 0 && now.Sub(c.lastProbe) >= c.link.timing.Confirm, nil
 }
 
 // acked is how many messages the LEMF's host has. mu is held.

@@ -261,7 +261,7 @@ func TestFullSpool(t *testing.T) {
 	records := content(1000)
 	taken, first, octets := 0, uint32(0), uint64(0)
 	for {
-		receipts, size, err := line.Push(segment.KindCC, first, octets, records)
+		receipts, err := line.Push(segment.KindCC, first, octets, records)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,9 +272,9 @@ func TestFullSpool(t *testing.T) {
 		if err != nil || taken > 100_000 {
 			t.Fatal(err)
 		}
-		taken, first, octets = taken+len(records), first+uint32(len(records)), octets+size
+		taken, first, octets = taken+len(records), first+uint32(len(records)), octets+octetsOf(receipts)
 	}
-	report, err := line.Lost(segment.KindCC, 1, first, first+999, time.Now())
+	report, err := line.Lost(segment.KindCC, first, first+999, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ligate/ligate/bus"
+	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
 )
@@ -42,52 +43,56 @@ var errNoDrop = errors.New("deliver: the delivery wants capture files, and there
 // dropChannel is one agency's way to its folder. It lasts until Run ends: what was
 // taken while a delivery wanted it is written.
 type dropChannel struct {
-	name  string // of alarms
+	lateness
+
 	queue *queue
 	spool *bus.Spool
-	late  bool // the lag alarm is open
 }
 
-// openDrop opens the spool of an agency's capture files and lets its writer run, once.
+// openDrop opens the spool of an agency's capture files and lets its writer run. Where
+// it is open its limit becomes that of the delivery.
 func (m *manager) openDrop(ctx context.Context, d warrant.Delivery) (*queue, error) {
-	if c := m.drops[d.AgencyID]; c != nil {
-		return c.queue, nil
-	}
-	name := "agency " + string(d.AgencyID) + " drop"
+	late := newLateness(d.AgencyID, "drop")
 	if m.cfg.Drop.Dir == "" || len(m.cfg.Drop.Key) < minDropKey || m.cfg.Drop.Recipients == nil {
-		_ = openAlarm(ctx, m.cfg.Alarms, alarmBroken, name)
+		_ = openAlarm(ctx, m.cfg.Alarms, alarmBroken, late.name)
 		return nil, errNoDrop
 	}
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	spool, err := m.cfg.Bus.Spool(attempt, string(d.AgencyID)+"-drop", d.BufferCC)
+	spool, err := m.spool(ctx, d.AgencyID, "drop", d.BufferCC)
+	if c := m.drops[d.AgencyID]; c != nil {
+		return c.queue, err
+	}
 	if err != nil {
 		return nil, err
 	}
-	c := &dropChannel{name: name, queue: newQueue(), spool: spool}
+	c := &dropChannel{lateness: late, queue: newQueue(), spool: spool}
 	m.drops[d.AgencyID] = c
-	room := &dropRoom{Spool: spool, full: func() {
+	m.write(ctx, d.AgencyID, c)
+	return c.queue, nil
+}
+
+// write lets the queue and the writer of an agency's capture files run.
+func (m *manager) write(ctx context.Context, id warrant.AgencyID, c *dropChannel) {
+	room := &dropRoom{Spool: c.spool, full: func() {
 		m.metrics.refused("drop", 1)
-		_ = openAlarm(ctx, m.cfg.Alarms, alarmFull, name)
+		_ = openAlarm(ctx, m.cfg.Alarms, alarmFull, c.name)
 	}}
 	w := &dropWriter{
-		Drop: m.cfg.Drop, agency: d.AgencyID, name: name, spool: spool, now: m.cfg.Now, trouble: m.trouble, alarms: m.cfg.Alarms,
-		files: m.metrics.files.WithLabelValues(string(d.AgencyID)), malformed: m.metrics.malformed.WithLabelValues(string(d.AgencyID), "drop"),
+		Drop: m.cfg.Drop, agency: id, name: c.name, spool: c.spool, now: m.cfg.Now, trouble: m.trouble, alarms: m.cfg.Alarms,
+		files: m.metrics.files.WithLabelValues(string(id)), malformed: m.metrics.malformed.WithLabelValues(string(id), "drop"),
 	}
-	m.running.Go(func() { c.queue.run(ctx, room, m.stuck(ctx, name)) })
+	m.running.Go(func() { c.queue.run(ctx, room, m.stuck(ctx, c.name)) })
 	m.running.Go(func() {
 		for ctx.Err() == nil {
-			if err := m.cfg.Hold(ctx, "handover "+name, w.run); err != nil {
+			if err := m.cfg.Hold(ctx, "handover "+c.name, w.run); err != nil {
 				m.trouble(ctx, "drop", err)
 				pause(ctx, time.Second)
 			}
 		}
 	})
-	return c.queue, nil
 }
 
-// dropRoom is a spool without room for which is no reason to tell the LEMF: the next
-// file says what is missing.
+// dropRoom is a spool that shows when it has no room. The next file says what is
+// missing, or the one that the end of the call brings.
 type dropRoom struct {
 	*bus.Spool
 
@@ -99,47 +104,23 @@ func (r *dropRoom) Publish(ctx context.Context, id string, data []byte) error {
 	err := r.Spool.Publish(ctx, id, data)
 	if errors.Is(err, bus.ErrFull) {
 		r.full()
-		return nil
 	}
 	return err
 }
 
-// dropLag shows what waits too long to become a file.
-func (m *manager) dropLag(ctx context.Context) {
-	m.refreshing.Lock()
-	defer m.refreshing.Unlock()
-	for id, c := range m.drops {
-		limit := m.cfg.Drop.Every + time.Minute
-		m.mu.Lock()
-		if out := m.agencies[id]; out != nil {
-			limit = m.cfg.Drop.Every + out.delivery.LagAlarm
-		}
-		m.mu.Unlock()
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-		b, err := c.spool.Backlog(attempt)
-		cancel()
-		if err != nil {
-			continue
-		}
-		m.metrics.backlog(id, "drop", b.Messages, b.Octets)
-		late := b.Messages > 0 && m.cfg.Now().Sub(b.Oldest) > limit
-		switch {
-		case late && !c.late:
-			c.late = openAlarm(ctx, m.cfg.Alarms, alarmLag, c.name)
-		case !late && c.late:
-			c.late = !closeAlarm(ctx, m.cfg.Alarms, alarmLag, c.name)
-		}
-	}
-}
-
 // drops reports whether records of a kind go into capture files.
 func (l *Line) drops(kind segment.Kind) bool {
-	return l.agency.drop != nil && !l.agency.dropGone.Load() && (kind == segment.KindIRI || l.ordered)
+	out := l.way.now.Load()
+	return l.delivery.FileDrop && out != nil && out.delivery.FileDrop && (kind == segment.KindIRI || l.ordered)
 }
 
 // pushDrop puts records on their way to a capture file. On the spool they stand as the
 // plaintext of a segment: PS-PDUs have no ports of signalling.
 func (l *Line) pushDrop(kind segment.Kind, first uint32, records []segment.Record) (receipts []*Receipt, err error) {
+	out := l.way.now.Load()
+	if out == nil || out.drop == nil {
+		return nil, nil // the file of the call's end names them
+	}
 	for len(records) > 0 {
 		n, octets := 0, 0
 		for n < len(records) && octets < runBytes {
@@ -148,14 +129,14 @@ func (l *Line) pushDrop(kind segment.Kind, first uint32, records []segment.Recor
 		}
 		plain, err := segment.Encode(segment.Header{
 			LIID: l.liid, CIN: l.cin, Segment: 1, Kind: kind, FirstSeq: first, LastSeq: first + uint32(n) - 1, //nolint:gosec // bounded by records
-			Created: timeOf(records[0]), Salt: make([]byte, dropSalt),
+			Created: records[0].Time(), Salt: make([]byte, dropSalt),
 		}, numbered(first, records[:n]))
 		if err != nil {
 			return receipts, fmt.Errorf("deliver: capture file: %w", err)
 		}
-		receipt, err := l.agency.drop.push(func(dst []byte) ([]byte, error) {
+		receipt, err := out.drop.push(func(dst []byte) ([]byte, error) {
 			start := len(dst)
-			dst = append(beginRun(dst, 0, first, uint32(n), timeOf(records[0])), plain...) //nolint:gosec // as above
+			dst = append(beginRun(dst, 0, first, uint32(n), records[0].Time()), plain...) //nolint:gosec // as above
 			endRun(dst, start)
 			return dst, nil
 		})
@@ -169,6 +150,28 @@ func (l *Line) pushDrop(kind segment.Kind, first uint32, records []segment.Recor
 		records = records[n:]
 	}
 	return receipts, nil
+}
+
+// endOfSession is the session of a run that says up to which numbers a session goes:
+// first is the number after its last IRI, count that after its last CC.
+const endOfSession = 1
+
+// Ended says in the capture files up to which numbers a session went: what no file has
+// is named in its last.
+func (l *Line) Ended(nextIRI, nextCC uint32, at time.Time) ([]evidence.Entailed, error) {
+	if l == nil || !l.drops(segment.KindIRI) {
+		return nil, nil
+	}
+	if !l.drops(segment.KindCC) {
+		nextCC = 0
+	}
+	names, err := segment.Encode(segment.Header{LIID: l.liid, CIN: l.cin, Segment: 1, Kind: segment.KindIRI, Created: at, Salt: make([]byte, dropSalt)}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("deliver: capture file: %w", err)
+	}
+	b := append(beginRun(nil, endOfSession, nextIRI, nextCC, time.Time{}), names...)
+	endRun(b, 0)
+	return []evidence.Entailed{{Kind: evidence.ForFiles, PDU: b}}, nil
 }
 
 // dropSalt is the length of a segment header's salt: zeros on the spool, where nothing

@@ -47,8 +47,9 @@ func newDropWorld(t *testing.T) *dropWorld {
 // spooled puts records of one kind of a session onto the spool, several to a message.
 func (w *dropWorld) spooled(cin li.CIN, kind segment.Kind, first, n int) {
 	w.t.Helper()
-	out := &outbound{drop: newQueue()}
-	l := &Line{agency: out, liid: "LI-1", cin: cin, ordered: true}
+	out := &outbound{delivery: warrant.Delivery{FileDrop: true}, drop: newQueue()}
+	l := &Line{way: &way{}, delivery: out.delivery, liid: "LI-1", cin: cin, ordered: true}
+	l.way.now.Store(out)
 	var records []segment.Record
 	for i := range n {
 		text := fmt.Sprintf("%s of %d: %d;", kind, cin, first+i)
@@ -63,7 +64,7 @@ func (w *dropWorld) spooled(cin li.CIN, kind segment.Kind, first, n int) {
 		}
 		records = append(records, segment.Record{CC: &segment.CCRecord{Time: w.now, Format: format, Packet: packet}})
 	}
-	if _, _, err := l.Push(kind, uint32(first), 0, records); err != nil { //nolint:gosec // small
+	if _, err := l.Push(kind, uint32(first), 0, records); err != nil { //nolint:gosec // small
 		w.t.Fatal(err)
 	}
 	w.spool = append(w.spool, out.drop.take().data)
@@ -234,6 +235,51 @@ func (w *dropWorld) filed(d *dropWriter, n int) {
 	}
 }
 
+// What a full buffer did not take at a call's begin is named in its first file; what it
+// did not take at the end, in one that the end of the call brings, without packets.
+func TestCaptureFilesSayWhatIsMissingAtBothEnds(t *testing.T) {
+	t.Parallel()
+	w := newDropWorld(t)
+	w.spooled(1, segment.KindCC, 5, 10)
+	d := w.writer()
+	w.hand(d, 0, 1, false)
+	d.write(t.Context(), everything)
+	end := func(cin li.CIN, nextIRI, nextCC uint32) {
+		out := &outbound{delivery: warrant.Delivery{FileDrop: true}}
+		l := &Line{way: &way{}, delivery: out.delivery, liid: "LI-1", cin: cin, ordered: true}
+		l.way.now.Store(out)
+		note, err := l.Ended(nextIRI, nextCC, w.now)
+		if err != nil || len(note) != 1 {
+			t.Fatal(err)
+		}
+		w.spool = append(w.spool, note[0].PDU)
+	}
+	end(1, 3, 20)
+	w.spooled(2, segment.KindCC, 0, 10)
+	end(2, 0, 10)
+	d = w.writer() // the first one died
+	w.hand(d, 1, 4, false)
+	w.now = w.now.Add(dropLinger)
+	d.write(t.Context(), d.due)
+	got, comments := w.packets()
+	if len(got) != 20 || len(w.acked) != 4 {
+		t.Errorf("%d packets, %d messages acknowledged", len(got), len(w.acked))
+	}
+	for _, want := range []string{
+		"CIN 1, CC 5 to 14; in earlier files or, where the buffer was full, in the sealed store only: CC 0 to 4.",
+		"CIN 1; in earlier files or, where the buffer was full, in the sealed store only: IRI 0 to 2, CC 15 to 19.",
+		"CIN 2, CC 0 to 9.",
+	} {
+		if !strings.Contains(comments, want) {
+			t.Errorf("no file says %q: %s", want, comments)
+		}
+	}
+	w.now = w.now.Add(oldMark + time.Second)
+	if d.forget(); len(d.sessions)+len(d.marks) != 0 {
+		t.Errorf("%d sessions are kept", len(d.sessions))
+	}
+}
+
 // What a full buffer did not take is named in the next file, and what waits closes a
 // file when it is old, large or at the call's end.
 func TestCaptureFilesSayWhatIsMissing(t *testing.T) {
@@ -250,10 +296,10 @@ func TestCaptureFilesSayWhatIsMissing(t *testing.T) {
 	w.now = w.now.Add(d.Every)
 	d.write(t.Context(), d.due)
 	got, comments := w.packets()
-	if len(got) != 20 || !strings.Contains(comments, "CC 0 to 34; not here, for the buffer was full (the sealed store has them): CC 10 to 24.") {
+	if len(got) != 20 || !strings.Contains(comments, "CC 0 to 34; in earlier files or, where the buffer was full, in the sealed store only: CC 10 to 24.") {
 		t.Errorf("%d packets, %s", len(got), comments)
 	}
-	w.now = w.now.Add(oldMark + time.Second)
+	w.now = w.now.Add(dropOld + time.Second)
 	d.forget()
 	if len(d.sessions)+len(d.marks) != 0 {
 		t.Errorf("%d sessions are kept", len(d.sessions))

@@ -34,6 +34,7 @@ type dropSession struct {
 	since       time.Time // when the first record came
 	heard       time.Time // when the last one came
 	ended       time.Time // when the end of the call came; zero = it did not
+	over        bool      // nothing more comes
 }
 
 func sessionOf(mark dropMark, now time.Time) *dropSession {
@@ -55,17 +56,41 @@ func (s *dropSession) add(kind segment.Kind, records []segment.Record, now time.
 		switch {
 		case !s.seen[k]:
 			*from = seq
+			s.gap(k, 0, seq)
 		case seq < s.next[k]: // it came before
 			waits = waits || seq >= *from
 			continue
-		case seq > s.next[k] && len(s.gaps) < maxGaps:
-			s.gaps = append(s.gaps, fmt.Sprintf("%s %d to %d", strings.ToUpper(string(kind)), s.next[k], seq-1))
+		default:
+			s.gap(k, s.next[k], seq)
 		}
 		s.collect(r, now)
 		s.seen[k], s.next[k], waits = true, seq+1, true
 	}
 	return waits
 }
+
+// gap notes that the numbers from first up to before next did not come, if there are any.
+func (s *dropSession) gap(k int, first, next uint32) {
+	if first < next && len(s.gaps) < maxGaps {
+		s.gaps = append(s.gaps, fmt.Sprintf("%s %d to %d", [2]string{"IRI", "CC"}[k], first, next-1))
+	}
+}
+
+// end learns up to which numbers the session goes. It reports whether that is to be
+// told in a file.
+func (s *dropSession) end(next [2]uint32, now time.Time) (waits bool) {
+	for k, n := range next {
+		if s.next[k] < n {
+			s.gap(k, s.next[k], n)
+			s.seen[k], s.next[k] = true, n
+		}
+	}
+	s.ended, s.over = now, true
+	return len(s.gaps) > 0
+}
+
+// empty reports whether there is nothing for a file.
+func (s *dropSession) empty() bool { return s.octets == 0 && (!s.over || len(s.gaps) == 0) }
 
 func seqOf(r segment.Record) uint32 {
 	if r.IRI != nil {
@@ -76,9 +101,9 @@ func seqOf(r segment.Record) uint32 {
 
 func (s *dropSession) collect(r segment.Record, now time.Time) {
 	if s.octets == 0 {
-		s.since, s.first, s.last = now, timeOf(r), timeOf(r)
+		s.since, s.first, s.last = now, r.Time(), r.Time()
 	}
-	if at := timeOf(r); at.Before(s.first) {
+	if at := r.Time(); at.Before(s.first) {
 		s.first = at
 	} else if at.After(s.last) {
 		s.last = at
@@ -164,7 +189,7 @@ func (s *dropSession) comment(iri, cc int) string {
 		text += fmt.Sprintf(", CC %d to %d", s.mark.FromCC, s.mark.ToCC-1)
 	}
 	if len(s.gaps) > 0 {
-		text += "; not here, for the buffer was full (the sealed store has them): " + strings.Join(s.gaps, ", ")
+		text += "; in earlier files or, where the buffer was full, in the sealed store only: " + strings.Join(s.gaps, ", ")
 	}
 	return text + "."
 }
@@ -177,7 +202,7 @@ func (s *dropSession) written() []*dropMessage {
 	s.mark = dropMark{FromIRI: s.mark.ToIRI, FromCC: s.mark.ToCC}
 	s.iri, s.cc, s.gaps, s.octets = nil, nil, nil, 0
 	now := s.heard
-	if len(restIRI)+len(restCC) == 0 {
+	if len(restIRI)+len(restCC) == 0 && !s.over {
 		s.ended = time.Time{}
 	}
 	for i := range restIRI {

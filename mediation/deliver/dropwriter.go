@@ -21,6 +21,7 @@ const (
 	dropTick   = time.Second
 	dropLinger = 2 * time.Second // after the end of a call, for content that is on its way
 	dropHeld   = 64 << 20        // octets of packets that are in memory at most
+	dropOld    = 24 * time.Hour  // a session of which no end came is forgotten
 	dropSweep  = time.Hour
 )
 
@@ -135,7 +136,7 @@ func (w *dropWriter) take(m bus.SpoolMessage) (full bool) {
 		}
 		rest = after
 		head, records, err := segment.Decode(r.pdus)
-		if err != nil || len(records) == 0 {
+		if err != nil || len(records) == 0 && r.session != endOfSession {
 			w.malformed.Inc()
 			continue
 		}
@@ -146,7 +147,13 @@ func (w *dropWriter) take(m bus.SpoolMessage) (full bool) {
 			w.sessions[id] = s
 		}
 		s.liid, s.cin, s.heard = head.LIID, head.CIN, w.now()
-		if s.add(head.Kind, records, w.now()) {
+		waits := false
+		if r.session == endOfSession {
+			waits = s.end([2]uint32{r.first, r.count}, w.now())
+		} else {
+			waits = s.add(head.Kind, records, w.now())
+		}
+		if waits {
 			msg.left++
 			s.messages = append(s.messages, msg)
 		}
@@ -163,11 +170,11 @@ func (w *dropWriter) full(s *dropSession) bool {
 
 // due reports whether it is time for a session's file.
 func (w *dropWriter) due(s *dropSession) bool {
-	if s.octets == 0 {
+	if s.empty() {
 		return false
 	}
 	now := w.now()
-	return w.full(s) || now.Sub(s.since) >= w.Every || !s.ended.IsZero() && now.Sub(s.ended) >= min(dropLinger, w.Every)
+	return w.full(s) || s.octets > 0 && now.Sub(s.since) >= w.Every || !s.ended.IsZero() && now.Sub(s.ended) >= min(dropLinger, w.Every)
 }
 
 // write makes the files of the sessions that are picked: their ends are noted, the
@@ -250,7 +257,8 @@ func (w *dropWriter) writeAll(ctx context.Context, picked map[string]*dropSessio
 // forget drops sessions of which nothing comes any more.
 func (w *dropWriter) forget() {
 	for id, s := range w.sessions {
-		if s.octets == 0 && len(s.messages) == 0 && !s.mark.Writing && w.now().Sub(s.heard) > oldMark {
+		idle := w.now().Sub(s.heard)
+		if s.empty() && len(s.messages) == 0 && !s.mark.Writing && (idle > dropOld || s.over && idle > oldMark) {
 			delete(w.sessions, id)
 			delete(w.marks, id)
 		}

@@ -1,11 +1,8 @@
 package deliver
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
-	_ "crypto/sha256" // integrity checks
-	_ "crypto/sha512" // integrity checks
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -20,32 +17,52 @@ import (
 	"github.com/ligate/ligate/warrant"
 )
 
-// Line is how the records of one session are pushed. It keeps the delivery that its
-// agency had when the session was opened here. One goroutine uses it.
+// Line is how the records of one session are pushed. It keeps the form of the delivery
+// that its agency had when the line was made, as far as the one that counts now allows.
+// One goroutine uses it.
 type Line struct {
-	agency  *outbound
-	liid    li.LIID
-	cin     li.CIN
-	signer  *ecdsa.PrivateKey
-	enc     *etsi.Encoder
-	started time.Time
-	ordered bool // content is ordered
-	media   bool // and goes over HI3
-	frame   warrant.Frame
-	hash    etsi.HashAlgorithm
-	seal    *etsi.Sealer // nil = no encryption container
-	shown   *etsi.Sealer // the container in clear, which integrity checks cover; nil = none
-	iri, cc uint64       // names of the sessions' counters
-	plain   []byte       // scratch
-	packet  []byte       // scratch
+	way      *way
+	delivery warrant.Delivery // when it was made
+	liid     li.LIID
+	cin      li.CIN
+	signer   *ecdsa.PrivateKey
+	enc      *etsi.Encoder // nil = capture files only
+	started  time.Time
+	ordered  bool // content is ordered
+	media    bool // and goes over HI3
+	hash     etsi.HashAlgorithm
+	seal     *etsi.Sealer // nil = no encryption container
+	shown    *etsi.Sealer // the container in clear, which integrity checks cover; nil = none
+	iri, cc  uint64       // names of the sessions' counters
+	plain    []byte       // scratch
+	packet   []byte       // scratch
 }
 
 // runBytes is what a run holds at most, roughly.
 const runBytes = 256 << 10
 
+var (
+	errNoSpool = errors.New("deliver: the agency's spool is not open")
+	errStale   = errors.New("deliver: another encryption is ordered now")
+)
+
 // Takes reports whether records of a kind are pushed.
 func (l *Line) Takes(kind segment.Kind) bool {
-	return l != nil && !l.agency.gone.Load() && (kind == segment.KindIRI && l.agency.delivery.HI2 != "" || kind == segment.KindCC && l.media)
+	if l == nil || l.enc == nil {
+		return false
+	}
+	out := l.way.now.Load()
+	return out != nil && out.delivery.HI2 != "" && (kind == segment.KindIRI || kind == segment.KindCC && l.media && out.delivery.HI3 != "")
+}
+
+// Stale reports whether another encryption is ordered than the line was made with: a
+// new line must take over.
+func (l *Line) Stale() bool {
+	if l == nil || l.enc == nil {
+		return false
+	}
+	out := l.way.now.Load()
+	return out != nil && out.delivery.HI2 != "" && out.delivery.Encryption != l.delivery.Encryption
 }
 
 // Pushed is consecutive records that go onto the HI2 or HI3 spool together, or not at
@@ -55,59 +72,65 @@ type Pushed struct {
 	*Receipt
 
 	Records int
+	Octets  uint64 // of their plain PS-PDUs
 }
 
 // Push puts records of one kind on their way, numbered from first: to the LEMF, into
-// capture files, or both. octets is those of all PS-PDUs of the kind before; size is
-// what these add. After an error those that pushed does not count are not on their
-// way to the LEMF.
-func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (pushed []Pushed, size uint64, err error) {
+// capture files, or both. octets is those of all PS-PDUs of the kind before. After an
+// error those that pushed does not count are not on their way to the LEMF.
+func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (pushed []Pushed, err error) {
 	if l == nil || len(records) == 0 {
-		return nil, 0, nil
+		return nil, nil
 	}
 	if l.Takes(kind) {
-		pushed, size, err = l.stream(kind, first, octets, records)
+		pushed, err = l.stream(kind, first, octets, records)
 	}
 	if !l.drops(kind) {
-		return pushed, size, err
+		return pushed, err
 	}
 	files, dropErr := l.pushDrop(kind, first, records)
 	for _, r := range files {
-		pushed = append(pushed, Pushed{r, 0})
+		pushed = append(pushed, Pushed{Receipt: r})
 	}
-	return pushed, size, errors.Join(err, dropErr)
+	return pushed, errors.Join(err, dropErr)
 }
 
 // stream puts records on their way over HI2 or HI3.
-func (l *Line) stream(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (pushed []Pushed, size uint64, err error) {
-	q := l.agency.queue(kind)
+func (l *Line) stream(kind segment.Kind, first uint32, octets uint64, records []segment.Record) (pushed []Pushed, err error) {
+	out := l.way.now.Load()
+	if out == nil || out.queue(kind) == nil {
+		return nil, errNoSpool
+	}
+	if l.Stale() {
+		return nil, errStale
+	}
+	q := out.queue(kind)
 	if first == 0 { // a flag that comes twice says the same
-		if pdu, err := l.enc.AppendTRI(nil, 0, timeOf(records[0]), etsi.TRIFirstSegment); err == nil {
+		if pdu, err := l.enc.AppendTRI(nil, 0, records[0].Time(), etsi.TRIFirstSegment); err == nil {
 			if _, err := q.push(bare(pdu)); err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 		}
 	}
 	for len(records) > 0 {
-		var n int
-		var added uint64
-		receipt, err := q.push(func(dst []byte) ([]byte, error) {
+		var p Pushed
+		p.Receipt, err = q.push(func(dst []byte) ([]byte, error) {
 			start := len(dst)
-			dst, n, added, err = l.appendRun(dst, kind, first, octets+size, records)
+			dst, p.Records, p.Octets, err = l.appendRun(dst, kind, first, octets, records)
 			if err == nil {
 				endRun(dst, start)
 			}
 			return dst, err
 		})
 		if err != nil {
-			return pushed, size, fmt.Errorf("deliver: %w", err)
+			return pushed, fmt.Errorf("deliver: %w", err)
 		}
-		pushed = append(pushed, Pushed{receipt, n})
-		size += added
-		first += uint32(n) //nolint:gosec // bounded by records
-		records = records[n:]
+		pushed = append(pushed, p)
+		octets += p.Octets
+		first += uint32(p.Records) //nolint:gosec // bounded by records
+		records = records[p.Records:]
 	}
-	return pushed, size, nil
+	return pushed, nil
 }
 
 // appendRun encodes as many records as a run takes.
@@ -117,7 +140,7 @@ func (l *Line) appendRun(dst []byte, kind segment.Kind, first uint32, octets uin
 		session = l.cc
 	}
 	start := len(dst)
-	dst = beginRun(dst, session, first, 0, timeOf(records[0]))
+	dst = beginRun(dst, session, first, 0, records[0].Time())
 	for n < len(records) && len(dst)-start < runBytes {
 		var added uint64
 		if dst, added, err = l.appendRecord(dst, l.seal, first+uint32(n), octets+size, records[n]); err != nil { //nolint:gosec // bounded by records
@@ -126,15 +149,8 @@ func (l *Line) appendRun(dst []byte, kind segment.Kind, first uint32, octets uin
 		size += added
 		n++
 	}
-	setCount(dst, start, uint32(n)) //nolint:gosec // bounded by records
+	setCount(dst, start, uint32(n), l.seal != nil) //nolint:gosec // bounded by records
 	return dst, n, size, nil
-}
-
-func timeOf(r segment.Record) time.Time {
-	if r.IRI != nil {
-		return r.IRI.Time
-	}
-	return r.CC.Time
 }
 
 // appendRecord appends one PS-PDU. size is what it adds to the octets that the
@@ -183,14 +199,14 @@ func (l *Line) reframe(cc *etsi.CC, format x2x3.Format) {
 		cc.Frame = etsi.FrameRTP
 		return
 	}
-	if l.frame == warrant.FrameIP {
+	if l.delivery.Frame == warrant.FrameIP {
 		return
 	}
 	from, to, payload, err := x2x3.ParseDatagram(cc.Packet, format)
 	if err != nil {
 		return
 	}
-	if l.frame == warrant.FrameUDP {
+	if l.delivery.Frame == warrant.FrameUDP {
 		cc.Frame, cc.Packet = etsi.FrameUDP, cc.Packet[len(cc.Packet)-len(payload)-udpHeader:]
 		return
 	}
@@ -251,7 +267,7 @@ func ccDirection(d x2x3.Direction) etsi.Direction {
 // hash PDU. size is what the PDUs add to octets. number counts the checks of the kind in this session, from 1; hash and
 // signature PDUs have it as their sequence number, apart from the records' numbers.
 func (l *Line) Check(kind segment.Kind, number, first uint32, octets uint64, records []segment.Record, at time.Time) (all []evidence.Entailed, size uint64, err error) {
-	h := hashes()[l.hash].New()
+	h := l.hash.New()
 	included := make([]uint32, len(records))
 	var pdu []byte
 	for i, r := range records {
@@ -271,7 +287,7 @@ func (l *Line) Check(kind segment.Kind, number, first uint32, octets uint64, rec
 	if err != nil {
 		return nil, 0, fmt.Errorf("deliver: integrity check: %w", err)
 	}
-	digest := hashes()[l.hash].New()
+	digest := l.hash.New()
 	digest.Write(hashed)
 	value, err := ecdsa.SignASN1(rand.Reader, l.signer, digest.Sum(nil))
 	if err != nil {
@@ -288,33 +304,34 @@ func (l *Line) Check(kind segment.Kind, number, first uint32, octets uint64, rec
 
 // Lost is the report of records that the agency's spool had no room for: the numbers
 // first to last stay in the sealed store only.
-func (l *Line) Lost(kind segment.Kind, cin li.CIN, first, last uint32, at time.Time) ([]evidence.Entailed, error) {
-	text := fmt.Sprintf("CIN %d %s: sequence numbers %d to %d were not buffered and are not sent; the sealed store has them", cin, kind, first, last)
+func (l *Line) Lost(kind segment.Kind, first, last uint32, at time.Time) ([]evidence.Entailed, error) {
+	return l.tell(fmt.Sprintf("CIN %d %s: sequence numbers %d to %d were not buffered and are not sent; the sealed store has them", l.cin, kind, first, last), at)
+}
+
+// Clashed is the report that another mediation numbered records of the same session:
+// of what was sent under the numbers from first on, the sealed store may hold another.
+func (l *Line) Clashed(kind segment.Kind, first uint32, at time.Time) ([]evidence.Entailed, error) {
+	return l.tell(fmt.Sprintf("CIN %d %s: two mediations numbered this session; what was sent from number %d on may be another record there than the sealed store holds", l.cin, kind, first), at)
+}
+
+func (l *Line) tell(text string, at time.Time) ([]evidence.Entailed, error) {
 	pdu, err := l.enc.AppendOperatorMessage(nil, 0, at, true, text)
 	if err != nil {
-		return nil, fmt.Errorf("deliver: report loss: %w", err)
+		return nil, fmt.Errorf("deliver: report: %w", err)
 	}
 	return []evidence.Entailed{{Kind: segment.KindIRI, PDU: pdu}}, nil
 }
 
-// End says that nothing more comes of a session (lastSegmentFlag).
-func (l *Line) End(at time.Time) ([]evidence.Entailed, error) {
-	var all []evidence.Entailed
-	for _, kind := range []segment.Kind{segment.KindIRI, segment.KindCC} {
-		if !l.Takes(kind) {
-			continue
-		}
-		pdu, err := l.enc.AppendTRI(nil, 0, at, etsi.TRILastSegment)
-		if err != nil {
-			return nil, fmt.Errorf("deliver: end: %w", err)
-		}
-		all = append(all, evidence.Entailed{Kind: kind, PDU: pdu})
+// End says that nothing more of a kind comes of a session (lastSegmentFlag).
+func (l *Line) End(kind segment.Kind, at time.Time) ([]evidence.Entailed, error) {
+	if !l.Takes(kind) {
+		return nil, nil
 	}
-	return all, nil
-}
-
-func hashes() map[etsi.HashAlgorithm]crypto.Hash {
-	return map[etsi.HashAlgorithm]crypto.Hash{etsi.HashSHA256: crypto.SHA256, etsi.HashSHA384: crypto.SHA384, etsi.HashSHA512: crypto.SHA512}
+	pdu, err := l.enc.AppendTRI(nil, 0, at, etsi.TRILastSegment)
+	if err != nil {
+		return nil, fmt.Errorf("deliver: end: %w", err)
+	}
+	return []evidence.Entailed{{Kind: kind, PDU: pdu}}, nil
 }
 
 // sessionName is the name of the counter of (LIID, CIN, kind) on the spool; never 0.

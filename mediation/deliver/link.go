@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/mediation/etsi"
+	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
 )
 
@@ -49,6 +51,7 @@ func (t Timing) withDefaults() Timing {
 // spool over it.
 type link struct {
 	name      string // of the alarms: agency and interface
+	kind      segment.Kind
 	addr      string
 	delivery  warrant.Delivery
 	tls       *tls.Config
@@ -59,6 +62,7 @@ type link struct {
 	metrics   *linkMetrics
 	alarms    alarms
 	confirmed *marks
+	hi2       *queue // of the agency
 }
 
 // run connects again and again until ctx ends.
@@ -113,10 +117,10 @@ func (l *link) session(ctx context.Context, up func()) (worked bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	now := time.Now()
-	c := &conn{link: l, tls: secured, count: count, enc: enc, cancel: cancel, room: make(chan struct{}), lastSend: now, minute: now}
+	c := &conn{link: l, tls: secured, count: count, enc: enc, room: make(chan struct{}), lastSend: now, minute: now}
 	g, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
 	if err := c.negotiate(); err != nil {
@@ -132,7 +136,7 @@ func (l *link) session(ctx context.Context, up func()) (worked bool, err error) 
 	err = g.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.worked, err
+	return !c.answeredAt.IsZero(), err
 }
 
 // negotiate asks for PDU acknowledgements where the delivery wants them (clause
@@ -148,11 +152,7 @@ func (c *conn) negotiate() error {
 	c.mu.Unlock()
 	c.write.Lock()
 	defer c.write.Unlock()
-	b, err := c.enc.AppendOptionRequest(nil, seq, time.Now(), true)
-	if err != nil {
-		return err
-	}
-	return c.send(b)
+	return c.say(c.enc.AppendOptionRequest(nil, seq, time.Now(), true))
 }
 
 // pour sends what stands on the spool, oldest first, and goes on with what comes.
@@ -166,7 +166,7 @@ func (c *conn) pour(ctx context.Context) error {
 		if failed != nil || !c.waitRoom(consume) {
 			return
 		}
-		if failed = c.deliver(m, last); failed != nil {
+		if failed = c.deliver(consume, m, last); failed != nil {
 			stop()
 		}
 	})
@@ -175,7 +175,7 @@ func (c *conn) pour(ctx context.Context) error {
 
 // deliver sends one message of the spool. last is what of each session's counter was
 // sent over this connection or confirmed before.
-func (c *conn) deliver(m bus.SpoolMessage, last *marks) error {
+func (c *conn) deliver(ctx context.Context, m bus.SpoolMessage, last *marks) error {
 	c.write.Lock()
 	defer c.write.Unlock()
 	c.out = c.out[:0]
@@ -189,29 +189,66 @@ func (c *conn) deliver(m bus.SpoolMessage, last *marks) error {
 		}
 		rest = after
 		fresh := last.fresh(r)
-		c.out = append(c.out, fresh...)
 		if len(fresh) == 0 {
 			c.link.metrics.duplicates.Add(float64(r.count))
 			continue
 		}
-		c.link.metrics.pdus.Add(float64(max(r.count, 1)))
 		if r.session != 0 {
 			s.last = append(s.last, mark{r.session, span{r.first, r.first + r.count - 1}})
 		}
+		if r.session != 0 && !r.sealed && c.link.delivery.Encryption != warrant.NoEncryption {
+			if err := c.withhold(ctx, r); err != nil {
+				return err
+			}
+			continue
+		}
+		c.out = append(c.out, fresh...)
+		c.link.metrics.pdus.Add(float64(max(r.count, 1)))
 		if r.at != 0 {
 			c.link.metrics.lag.Observe(max(0, now.Sub(time.Unix(0, r.at)).Seconds()))
 		}
 	}
-	if len(c.out) > 0 {
-		if err := c.send(c.out); err != nil {
-			return err
-		}
+	if err := c.send(c.out); err != nil {
+		return err
 	}
 	s.end = c.count.written()
 	c.mu.Lock()
 	c.flight = append(c.flight, s)
 	c.unconfirmed += s.octets
+	c.unasked += s.octets
 	c.total++
 	c.mu.Unlock()
 	return nil
+}
+
+// withhold reports PDUs instead of sending them: they were put on the spool in clear,
+// and a delivery that orders the encryption container counts now. write is held.
+func (c *conn) withhold(ctx context.Context, r run) error {
+	c.link.metrics.withheld.Add(float64(r.count))
+	p, _, err := etsi.Decode(r.pdus)
+	if err != nil {
+		c.link.metrics.malformed.Inc()
+		return nil
+	}
+	d := c.link.delivery
+	enc, err := etsi.NewEncoder(etsi.Stream{LIID: p.LIID, AuthCountry: d.AuthCountry, Operator: c.link.operator, CIN: p.CIN, HasCIN: true, DeliveryCountry: d.DeliveryCountry})
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("CIN %d %s: sequence numbers %d to %d were taken before encryption was ordered and are not sent; the sealed store has them", p.CIN, c.link.kind, r.first, r.first+r.count-1)
+	pdu, err := enc.AppendOperatorMessage(nil, 0, time.Now(), true, text)
+	if err != nil {
+		return err
+	}
+	if c.link.kind == segment.KindIRI { // the report goes in their place
+		c.out = append(c.out, pdu...)
+		return nil
+	}
+	receipt, err := c.link.hi2.push(bare(pdu))
+	if err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return settled(wait, receipt)
 }

@@ -2,13 +2,14 @@ package deliver
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/ligate/ligate/bus"
+	"github.com/ligate/ligate/mediation/etsi"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
 )
@@ -30,7 +31,8 @@ const (
 
 // channel is one agency's interface while some delivery of it counts.
 type channel struct {
-	agency warrant.AgencyID
+	lateness
+
 	kind   segment.Kind
 	queue  *queue
 	spool  *bus.Spool
@@ -38,14 +40,11 @@ type channel struct {
 	stop   context.CancelFunc // ends the link of the delivery that counts; nil = none runs
 	number int                // of that delivery
 	ended  chan struct{}      // closed when that link has ended
-	late   bool               // the lag alarm is open
 }
 
-func (c *channel) name() string {
-	if c.kind == segment.KindIRI {
-		return "agency " + string(c.agency) + " hi2"
-	}
-	return "agency " + string(c.agency) + " hi3"
+// newLateness names an agency's interface, hi2, hi3 or drop.
+func newLateness(id warrant.AgencyID, iface string) lateness {
+	return lateness{agency: id, iface: iface, name: "agency " + string(id) + " " + iface}
 }
 
 // manager is the state of Run's goroutine.
@@ -82,7 +81,6 @@ func (o *Outlet) Run(ctx context.Context) error {
 			m.running.Go(func() { o.pump(ctx) })
 		}
 		m.lag(ctx)
-		m.dropLag(ctx)
 		if !pause(ctx, o.cfg.Refresh) {
 			return nil
 		}
@@ -119,16 +117,17 @@ func (m *manager) look(ctx context.Context) error {
 			_ = openAlarm(ctx, m.cfg.Alarms, alarmBroken, "agency "+string(d.AgencyID))
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for id, out := range m.agencies {
+	for id := range m.channels {
 		if !seen[id] { // withdrawn: what is on the spool waits for another delivery
-			out.gone.Store(true)
-			out.dropGone.Store(true)
-			delete(m.agencies, id)
+			m.way(id).now.Store(nil)
 			for _, c := range m.channels[id] {
 				c.hangUp()
 			}
+		}
+	}
+	for id := range m.drops {
+		if !seen[id] {
+			m.way(id).now.Store(nil)
 		}
 	}
 	return nil
@@ -142,36 +141,22 @@ func (c *channel) hangUp() {
 	}
 }
 
-// adopt lets a delivery count.
+// adopt lets a delivery count, also where its spools cannot be opened: the one before
+// must not go on.
 func (m *manager) adopt(ctx context.Context, d warrant.Delivery) error {
-	m.mu.Lock()
-	now := m.agencies[d.AgencyID]
-	m.mu.Unlock()
-	if now != nil && now.delivery.Number == d.Number {
+	w := m.way(d.AgencyID)
+	if now := w.now.Load(); now != nil && now.whole && now.delivery.Number == d.Number {
 		return nil
 	}
-	out := &outbound{delivery: d}
+	out := &outbound{delivery: d, stuck: m.failed[d.AgencyID]+1 >= alarmAfter}
+	var dropErr, err error
 	if d.FileDrop {
-		var err error
-		if out.drop, err = m.openDrop(ctx, d); err != nil && !errors.Is(err, errNoDrop) {
-			return err
+		if out.drop, dropErr = m.openDrop(ctx, d); errors.Is(dropErr, errNoDrop) {
+			dropErr = nil // shown
 		}
 	}
-	switch {
-	case d.HI2 == "":
-	case m.channels[d.AgencyID] == nil:
-		if err := m.open(ctx, d); err != nil {
-			return err
-		}
-	default: // the limits may be others
-		for kind, limit := range map[segment.Kind]int64{segment.KindIRI: d.BufferIRI, segment.KindCC: d.BufferCC} {
-			attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-			_, err := m.cfg.Bus.Spool(attempt, string(d.AgencyID)+"-"+string(kind), limit)
-			cancel()
-			if err != nil {
-				return err
-			}
-		}
+	if d.HI2 != "" {
+		err = m.open(ctx, d)
 	}
 	if channels := m.channels[d.AgencyID]; channels != nil {
 		m.connect(ctx, channels[segment.KindIRI], d.HI2, d)
@@ -180,33 +165,37 @@ func (m *manager) adopt(ctx context.Context, d warrant.Delivery) error {
 			out.iri, out.cc = channels[segment.KindIRI].queue, channels[segment.KindCC].queue
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now != nil { // sessions that go on keep their delivery, but not a way that is closed
-		now.gone.Store(d.HI2 == "")
-		now.dropGone.Store(!d.FileDrop)
-	}
-	m.agencies[d.AgencyID] = out
-	return nil
+	err = errors.Join(dropErr, err)
+	out.whole = err == nil
+	w.now.Store(out)
+	return err
 }
 
-// open opens the two spools of an agency and lets their queues run.
+// open opens the two spools of an agency and lets their queues run. Where they are open
+// their limits become those of the delivery.
 func (m *manager) open(ctx context.Context, d warrant.Delivery) error {
 	channels := map[segment.Kind]*channel{}
 	for kind, limit := range map[segment.Kind]int64{segment.KindIRI: d.BufferIRI, segment.KindCC: d.BufferCC} {
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-		spool, err := m.cfg.Bus.Spool(attempt, string(d.AgencyID)+"-"+string(kind), limit)
-		cancel()
+		spool, err := m.spool(ctx, d.AgencyID, string(kind), limit)
 		if err != nil {
 			return err
 		}
-		channels[kind] = &channel{agency: d.AgencyID, kind: kind, queue: newQueue(), spool: spool, marks: newMarks()}
+		channels[kind] = &channel{lateness: newLateness(d.AgencyID, interfaceOf(kind)), kind: kind, queue: newQueue(), spool: spool, marks: newMarks()}
+	}
+	if m.channels[d.AgencyID] != nil {
+		return nil
 	}
 	m.channels[d.AgencyID] = channels
 	for _, c := range channels {
-		m.running.Go(func() { c.queue.run(ctx, c.spool, m.stuck(ctx, c.name())) })
+		m.running.Go(func() { c.queue.run(ctx, c.spool, m.stuck(ctx, c.name)) })
 	}
 	return nil
+}
+
+func (m *manager) spool(ctx context.Context, id warrant.AgencyID, name string, limit int64) (*bus.Spool, error) {
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return m.cfg.Bus.Spool(attempt, string(id)+"-"+name, limit)
 }
 
 // stuck shows trouble with a spool that lasts.
@@ -223,6 +212,9 @@ func (m *manager) stuck(ctx context.Context, name string) func(time.Time, error)
 
 // connect ends the link of the delivery that counted and begins that of d.
 func (m *manager) connect(ctx context.Context, c *channel, addr string, d warrant.Delivery) {
+	if c.stop != nil && c.number == d.Number {
+		return
+	}
 	c.hangUp()
 	if addr == "" {
 		return
@@ -231,13 +223,13 @@ func (m *manager) connect(ctx context.Context, c *channel, addr string, d warran
 	ended := make(chan struct{})
 	c.stop, c.ended, c.number = stop, ended, d.Number
 	l := &link{
-		name: c.name(), addr: addr, delivery: d, tls: m.lemfTLS(d), spool: c.spool, timing: m.cfg.Timing, operator: m.operator(d),
-		log: m.cfg.Log, metrics: m.metrics.link(d.AgencyID, c.kind), alarms: m.cfg.Alarms, confirmed: c.marks,
+		name: c.name, kind: c.kind, addr: addr, delivery: d, tls: m.cfg.TLS(d.Cert), spool: c.spool, timing: m.cfg.Timing, operator: m.operator(d),
+		log: m.cfg.Log, metrics: m.metrics.link(d.AgencyID, c.kind), alarms: m.cfg.Alarms, confirmed: c.marks, hi2: m.channels[c.agency][segment.KindIRI].queue,
 	}
 	m.running.Go(func() {
 		defer close(ended)
 		for run.Err() == nil {
-			err := m.cfg.Hold(run, "handover "+c.name(), func(ctx context.Context) error { l.run(ctx); return nil })
+			err := m.cfg.Hold(run, "handover "+c.name, func(ctx context.Context) error { l.run(ctx); return nil })
 			if err != nil {
 				m.trouble(run, "hold_link", err)
 				pause(run, time.Second)
@@ -246,47 +238,67 @@ func (m *manager) connect(ctx context.Context, c *channel, addr string, d warran
 	})
 }
 
-func (m *manager) lemfTLS(d warrant.Delivery) *tls.Config { return m.cfg.TLS(d.Cert) }
-
 // lag shows what waits too long, here and to the LEMF.
 func (m *manager) lag(ctx context.Context) {
 	m.refreshing.Lock()
 	defer m.refreshing.Unlock()
 	for id, channels := range m.channels {
-		m.mu.Lock()
-		out := m.agencies[id]
-		m.mu.Unlock()
+		out := m.outbound(id)
 		if out == nil {
 			continue
 		}
 		for _, c := range channels {
-			attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-			b, err := c.spool.Backlog(attempt)
-			cancel()
-			if err != nil {
+			late, oldest := m.late(ctx, c.lateness, c.spool, out.delivery.LagAlarm)
+			if late == c.late {
 				continue
 			}
-			m.metrics.backlog(id, interfaceOf(c.kind), b.Messages, b.Octets)
-			late := b.Messages > 0 && m.cfg.Now().Sub(b.Oldest) > out.delivery.LagAlarm
-			switch {
-			case late && !c.late:
-				c.late = openAlarm(ctx, m.cfg.Alarms, alarmLag, c.name())
-				m.warn(ctx, out, c, "delivery is late: the oldest record waits since "+b.Oldest.UTC().Format(time.RFC3339))
-			case !late && c.late:
-				c.late = !closeAlarm(ctx, m.cfg.Alarms, alarmLag, c.name())
+			if c.late = late; late {
+				m.warn(ctx, out, c, "delivery is late: the oldest record waits since "+oldest.UTC().Format(time.RFC3339))
+			} else {
 				m.warn(ctx, out, c, "delivery is in time again")
 			}
 		}
 	}
+	for id, c := range m.drops {
+		limit := m.cfg.Drop.Every + time.Minute
+		if out := m.outbound(id); out != nil {
+			limit = m.cfg.Drop.Every + out.delivery.LagAlarm
+		}
+		c.late, _ = m.late(ctx, c.lateness, c.spool, limit)
+	}
+}
+
+// lateness is of what the lag alarm speaks, and whether it is open.
+type lateness struct {
+	agency warrant.AgencyID
+	iface  string // of metrics
+	name   string // of alarms
+	late   bool
+}
+
+// late shows what waits for longer than a limit. It returns whether the alarm is open
+// now, and since when the oldest message waits.
+func (m *manager) late(ctx context.Context, l lateness, spool *bus.Spool, limit time.Duration) (open bool, oldest time.Time) {
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	b, err := spool.Backlog(attempt)
+	if err != nil {
+		return l.late, time.Time{}
+	}
+	m.metrics.backlog(l.agency, l.iface, b.Messages, b.Octets)
+	late := b.Messages > 0 && m.cfg.Now().Sub(b.Oldest) > limit
+	switch {
+	case late && !l.late:
+		return openAlarm(ctx, m.cfg.Alarms, alarmLag, l.name), b.Oldest
+	case !late && l.late:
+		return !closeAlarm(ctx, m.cfg.Alarms, alarmLag, l.name), b.Oldest
+	}
+	return l.late, b.Oldest
 }
 
 // warn tells the LEMF by an HI1 alarm, behind what waits for HI2.
 func (m *manager) warn(ctx context.Context, out *outbound, c *channel, text string) {
-	iface := "HI2: "
-	if c.kind == segment.KindCC {
-		iface = "HI3: "
-	}
-	if err := m.notify(out, noticeOf(iface+text, m.cfg.Now())); err != nil {
+	if _, err := m.notify(out, 0, etsi.HI1{What: etsi.HI1Alarm, At: m.cfg.Now(), Text: strings.ToUpper(c.iface) + ": " + text}); err != nil {
 		m.trouble(ctx, "notify", err)
 	}
 }
@@ -307,7 +319,7 @@ func closeAlarm(ctx context.Context, a alarms, kind, object string) bool {
 // only.
 func (o *Outlet) Full(ctx context.Context, l *Line, kind segment.Kind, records int) {
 	o.metrics.refused(interfaceOf(kind), records)
-	name := (&channel{agency: l.agency.delivery.AgencyID, kind: kind}).name()
+	name := newLateness(l.delivery.AgencyID, interfaceOf(kind)).name
 	if !openAlarm(ctx, o.cfg.Alarms, alarmFull, name) && ctx.Err() == nil {
 		o.cfg.Log.WarnContext(ctx, "a full buffer is not shown as an alarm", slog.Any("err", errors.New("alarm not opened")))
 	}

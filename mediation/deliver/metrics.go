@@ -12,13 +12,13 @@ import (
 
 // metrics are LI figures: they tell that agencies are served.
 type metrics struct {
-	pdus, duplicates, malformed, ackErrors, connections *prometheus.CounterVec
-	up, waiting, octets                                 *prometheus.GaugeVec
-	lag                                                 *prometheus.HistogramVec
-	ends                                                *prometheus.CounterVec
-	full                                                *prometheus.CounterVec
-	files                                               *prometheus.CounterVec
-	retries                                             prometheus.Counter
+	pdus, duplicates, withheld, malformed, ackErrors, connections *prometheus.CounterVec
+	up, waiting, octets                                           *prometheus.GaugeVec
+	lag                                                           *prometheus.HistogramVec
+	ends                                                          *prometheus.CounterVec
+	full                                                          *prometheus.CounterVec
+	files                                                         *prometheus.CounterVec
+	retries                                                       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -32,6 +32,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		pdus:        counter("pdus_total", "PS-PDUs sent, also those sent again.", each),
 		duplicates:  counter("duplicates_total", "PS-PDUs that stood on the spool twice and were sent once.", each),
+		withheld:    counter("withheld_total", "PS-PDUs reported and not sent: they stood on the spool in clear when encryption was ordered.", each),
 		malformed:   counter("malformed_total", "Messages on the spool that could not be read.", each),
 		ackErrors:   counter("ack_errors_total", "Acknowledgements that the spool did not take.", each),
 		connections: counter("connections_total", "Connections to the LEMF.", each),
@@ -50,7 +51,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.pdus, m.duplicates, m.malformed, m.ackErrors, m.connections, m.up, m.waiting, m.octets, m.ends, m.full, m.files, m.retries, m.lag} {
+	for _, c := range []prometheus.Collector{m.pdus, m.duplicates, m.withheld, m.malformed, m.ackErrors, m.connections, m.up, m.waiting, m.octets, m.ends, m.full, m.files, m.retries, m.lag} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("deliver: register metrics: %w", err)
 		}
@@ -60,10 +61,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 
 // linkMetrics are those of one link.
 type linkMetrics struct {
-	pdus, duplicates, malformed, ackErrors, connections prometheus.Counter
-	up                                                  prometheus.Gauge
-	lag                                                 prometheus.Observer
-	ends                                                *prometheus.CounterVec
+	pdus, duplicates, withheld, malformed, ackErrors, connections prometheus.Counter
+	up                                                            prometheus.Gauge
+	lag                                                           prometheus.Observer
+	ends                                                          *prometheus.CounterVec
 }
 
 func interfaceOf(kind segment.Kind) string {
@@ -76,7 +77,7 @@ func interfaceOf(kind segment.Kind) string {
 func (m *metrics) link(id warrant.AgencyID, kind segment.Kind) *linkMetrics {
 	a, i := string(id), interfaceOf(kind)
 	return &linkMetrics{
-		pdus: m.pdus.WithLabelValues(a, i), duplicates: m.duplicates.WithLabelValues(a, i), malformed: m.malformed.WithLabelValues(a, i),
+		pdus: m.pdus.WithLabelValues(a, i), duplicates: m.duplicates.WithLabelValues(a, i), withheld: m.withheld.WithLabelValues(a, i), malformed: m.malformed.WithLabelValues(a, i),
 		ackErrors: m.ackErrors.WithLabelValues(a, i), connections: m.connections.WithLabelValues(a, i), up: m.up.WithLabelValues(a, i),
 		lag: m.lag.WithLabelValues(i), ends: m.ends,
 	}

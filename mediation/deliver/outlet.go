@@ -3,9 +3,7 @@ package deliver
 import (
 	"context"
 	"crypto/ecdsa"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,8 +45,8 @@ type Config struct {
 // records is warrant/pgstore.Store.
 type records interface {
 	ActiveDeliveries(ctx context.Context) ([]warrant.Delivery, error)
-	Notices(ctx context.Context) ([]warrant.Notice, error)
-	DropNotice(ctx context.Context, id int64) error
+	Notices(ctx context.Context, without []warrant.AgencyID) ([]warrant.Notice, error)
+	DropNotices(ctx context.Context, ids []int64) error
 }
 
 // outbox is evidence.Store.
@@ -71,26 +69,54 @@ type Outlet struct {
 
 	refresh func() error // looks which deliveries count now; set before ready is closed
 
-	mu       sync.Mutex // guards agencies, briefly
-	agencies map[warrant.AgencyID]*outbound
-	moving   map[int64]*Receipt // of the outbox, by the pump only
+	mu   sync.Mutex // guards ways, briefly
+	ways map[warrant.AgencyID]*way
 }
 
-// outbound is one agency's way out. It stays while its deliveries change.
+// way is how one agency's records go, whichever of its deliveries counts. It is never
+// replaced: what began under an older delivery sees that another one counts, or none.
+type way struct {
+	now atomic.Pointer[outbound] // nil = nothing is pushed any more
+}
+
+// outbound is the way out under one delivery. It is never changed, but replaced.
 type outbound struct {
-	delivery warrant.Delivery // of the lines made from it
-	iri, cc  *queue           // nil = nothing is pushed
-	drop     *queue           // nil = no capture files
-	gone     atomic.Bool      // nothing is pushed any more
-	dropGone atomic.Bool      // no capture files any more
+	delivery warrant.Delivery
+	iri, cc  *queue // nil = nothing is pushed, or their spools are not open
+	drop     *queue // nil = no capture files, or their spool is not open
+	whole    bool   // all its spools are open, with its limits
+	stuck    bool   // they could not be opened for long: what comes meanwhile is refused
 }
 
+// queue is where PDUs of a kind go; nil = its spool is not open.
 func (o *outbound) queue(kind segment.Kind) *queue {
-	if kind == segment.KindIRI {
+	switch kind {
+	case segment.KindIRI:
 		return o.iri
+	case segment.KindCC:
+		return o.cc
+	case evidence.ForFiles:
+		return o.drop
 	}
-	return o.cc
+	return nil
 }
+
+// waits reports whether a spool will be open that is not.
+func (o *outbound) waits() bool { return !o.whole && !o.stuck && o.delivery.HI2 != "" && o.iri == nil }
+
+// way returns an agency's.
+func (o *Outlet) way(id warrant.AgencyID) *way {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	w := o.ways[id]
+	if w == nil {
+		w = &way{}
+		o.ways[id] = w
+	}
+	return w
+}
+
+func (o *Outlet) outbound(id warrant.AgencyID) *outbound { return o.way(id).now.Load() }
 
 // New validates the configuration; Run does the work.
 func New(cfg Config) (*Outlet, error) {
@@ -114,7 +140,7 @@ func New(cfg Config) (*Outlet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Outlet{cfg: cfg, metrics: m, ready: make(chan struct{}), moving: map[int64]*Receipt{}, agencies: map[warrant.AgencyID]*outbound{}}, nil
+	return &Outlet{cfg: cfg, metrics: m, ready: make(chan struct{}), ways: map[warrant.AgencyID]*way{}}, nil
 }
 
 var errNoKey = errors.New("deliver: the delivery wants an encryption container, and no key of the agency is configured")
@@ -122,23 +148,28 @@ var errNoKey = errors.New("deliver: the delivery wants an encryption container, 
 // Ready is closed once it is known which agencies take records.
 func (o *Outlet) Ready() <-chan struct{} { return o.ready }
 
+var errWaits = errors.New("deliver: the spools of an agency are not open yet")
+
 // Line returns how the records of a session are pushed from now on; nil = not at all.
 // It waits for the database where an agency's delivery is not known, and must not be
 // called before Ready.
 // A delivery that cannot work is shown as an alarm: the sealed store goes on.
 // An error is trouble that passes: ask again.
 func (o *Outlet) Line(ctx context.Context, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
-	out := o.outbound(info.AgencyID)
-	if out == nil { // a delivery that was confirmed a moment ago counts
+	w := o.way(info.AgencyID)
+	if w.now.Load() == nil { // a delivery that was confirmed a moment ago counts
 		if err := o.refresh(); err != nil {
 			return nil, err
 		}
-		out = o.outbound(info.AgencyID)
 	}
-	if out == nil {
+	out := w.now.Load()
+	switch {
+	case out == nil:
 		return nil, nil
+	case out.waits():
+		return nil, errWaits
 	}
-	l, err := o.newLine(out, info, p)
+	l, err := o.newLine(w, out.delivery, info, p)
 	if err != nil {
 		o.trouble(ctx, "make_line", err)
 		openAlarm(ctx, o.cfg.Alarms, alarmBroken, "agency "+string(info.AgencyID))
@@ -147,26 +178,25 @@ func (o *Outlet) Line(ctx context.Context, info warrant.TaskInfo, p *evidence.Pr
 	return l, nil
 }
 
-func (o *Outlet) newLine(out *outbound, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
-	d := out.delivery
+func (o *Outlet) newLine(w *way, d warrant.Delivery, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
+	l := &Line{way: w, delivery: d, ordered: info.Media, liid: p.LIID, cin: p.CIN, started: p.StartedAt}
 	if d.HI2 == "" {
-		return &Line{agency: out, ordered: info.Media, liid: p.LIID, cin: p.CIN}, nil
+		return l, nil
 	}
 	times := etsi.TimeMicro
 	if d.Times == warrant.TimesGeneralized {
 		times = etsi.TimeGeneralized
 	}
-	enc, err := etsi.NewEncoder(etsi.Stream{
+	var err error
+	l.enc, err = etsi.NewEncoder(etsi.Stream{
 		LIID: p.LIID, AuthCountry: d.AuthCountry, Operator: o.operator(d), Element: o.cfg.Element, CIN: uint32(p.CIN), HasCIN: true,
 		DeliveryCountry: d.DeliveryCountry, PointID: d.PointID, Times: times,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("deliver: %w", err)
 	}
-	l := &Line{
-		agency: out, liid: p.LIID, cin: p.CIN, signer: o.cfg.Signer, enc: enc, started: p.StartedAt, ordered: info.Media, media: info.Media && d.HI3 != "", frame: d.Frame, hash: hashOf(d.Hash),
-		iri: sessionName(p.LIID, p.CIN, segment.KindIRI), cc: sessionName(p.LIID, p.CIN, segment.KindCC),
-	}
+	l.signer, l.hash, l.media = o.cfg.Signer, hashOf(d.Hash), info.Media && d.HI3 != ""
+	l.iri, l.cc = sessionName(p.LIID, p.CIN, segment.KindIRI), sessionName(p.LIID, p.CIN, segment.KindCC)
 	if err := o.encrypt(l, d); err != nil {
 		return nil, err
 	}
@@ -210,10 +240,4 @@ func hashOf(n warrant.HashName) etsi.HashAlgorithm {
 	case warrant.SHA256:
 	}
 	return etsi.HashSHA256
-}
-
-func newID() string {
-	b := make([]byte, 16)
-	_, _ = rand.Read(b) // never fails
-	return hex.EncodeToString(b)
 }

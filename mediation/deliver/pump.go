@@ -5,10 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/mediation/etsi"
-	"github.com/ligate/ligate/mediation/evidence/segment"
+	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/warrant"
 )
 
@@ -20,9 +19,9 @@ const pumpEvery = 200 * time.Millisecond
 func (o *Outlet) pump(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := o.cfg.Hold(ctx, "handover outbox", func(ctx context.Context) error {
-			full := map[warrant.AgencyID]time.Time{}
+			entailed, notices := newMover(o), newMover(o)
 			for pause(ctx, pumpEvery) {
-				if err := errors.Join(o.moveOutbox(ctx, full), o.moveNotices(ctx)); err != nil {
+				if err := errors.Join(o.moveOutbox(ctx, entailed), o.moveNotices(ctx, notices)); err != nil {
 					o.trouble(ctx, "outbox", err)
 					pause(ctx, time.Second)
 				}
@@ -36,57 +35,120 @@ func (o *Outlet) pump(ctx context.Context) {
 	}
 }
 
-const fullPause = 5 * time.Second // before an agency whose spool is full is tried again
+const (
+	stuckPause = 5 * time.Second // before an agency whose spool does not take anything is tried again
+	moveFor    = time.Second     // what is on no spool by then is looked at again
+)
 
-// moveOutbox moves what waits. full holds the agencies whose spool had no room, so
-// that they hold nobody else up: theirs waits in the database.
-func (o *Outlet) moveOutbox(ctx context.Context, full map[warrant.AgencyID]time.Time) error {
-	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	var without []warrant.AgencyID
-	for id, at := range full {
-		if o.cfg.Now().Sub(at) < fullPause {
-			without = append(without, id)
-		}
-	}
-	all, err := o.cfg.Outbox.Outbox(attempt, without)
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	moved := make([]*Receipt, len(all))
-	wait, done := context.WithTimeout(attempt, time.Second)
-	defer done()
-	for i, w := range all {
-		if moved[i] = o.moving[w.ID]; moved[i] != nil {
-			continue
-		}
-		if out := o.outbound(w.AgencyID); out != nil && out.iri != nil { // else nothing is pushed to it any more
-			if moved[i], err = out.queue(w.Kind).push(bare(w.PDU)); err != nil {
-				return err
-			}
-		}
-	}
-	var ids []int64
-	for i, w := range all {
-		switch err := settled(wait, moved[i]); {
-		case err == nil:
-			delete(o.moving, w.ID)
-			ids = append(ids, w.ID)
-		case errors.Is(err, errNotYet): // its own agency's matter: the push stands
-			o.moving[w.ID] = moved[i]
-			full[w.AgencyID] = o.cfg.Now()
-		default:
-			delete(o.moving, w.ID)
-			full[w.AgencyID] = o.cfg.Now()
-		}
-	}
-	return o.cfg.Outbox.Dispatched(attempt, ids)
+// mover moves PDUs from one table of the database onto the agencies' spools, in the
+// order of each agency. One goroutine uses it.
+type mover struct {
+	*Outlet
+
+	stuck  map[warrant.AgencyID]time.Time // whose spool took nothing: theirs waits in the database, and they hold nobody else up
+	moving map[int64]*Receipt             // pushed, and not known to be on the spool
 }
 
-func (o *Outlet) outbound(id warrant.AgencyID) *outbound {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.agencies[id]
+func newMover(o *Outlet) *mover {
+	return &mover{Outlet: o, stuck: map[warrant.AgencyID]time.Time{}, moving: map[int64]*Receipt{}}
+}
+
+// item is one row of that table.
+type item struct {
+	id     int64
+	agency warrant.AgencyID
+	push   func(*outbound) (*Receipt, error) // nil receipt = it needs not go
+}
+
+// without is whose rows are not wanted now.
+func (m *mover) without() (ids []warrant.AgencyID) {
+	for id, at := range m.stuck {
+		if m.cfg.Now().Sub(at) < stuckPause {
+			ids = append(ids, id)
+			continue
+		}
+		delete(m.stuck, id)
+	}
+	return ids
+}
+
+// move returns the rows that are done with.
+func (m *mover) move(ctx context.Context, all []item) (done []int64) {
+	for _, it := range all {
+		m.push(ctx, it)
+	}
+	wait, cancel := context.WithTimeout(ctx, moveFor)
+	defer cancel()
+	for _, it := range all {
+		r, pushed := m.moving[it.id]
+		if !pushed {
+			continue
+		}
+		switch err := settled(wait, r); {
+		case err == nil:
+			done = append(done, it.id)
+		case errors.Is(err, errNotYet): // the push stands
+			m.stuck[it.agency] = m.cfg.Now()
+			continue
+		default:
+			m.stuck[it.agency] = m.cfg.Now()
+		}
+		delete(m.moving, it.id)
+	}
+	return done
+}
+
+// push puts one row on its way, unless it is, or its agency is stuck.
+func (m *mover) push(ctx context.Context, it item) {
+	_, moving := m.moving[it.id]
+	_, stuck := m.stuck[it.agency]
+	if moving || stuck {
+		return
+	}
+	out := m.outbound(it.agency)
+	if out == nil { // nothing is pushed to it any more
+		m.moving[it.id] = nil
+		return
+	}
+	r, err := it.push(out)
+	if err != nil {
+		m.stuck[it.agency] = m.cfg.Now()
+		m.trouble(ctx, "push_row", err)
+		return
+	}
+	m.moving[it.id] = r
+}
+
+func (o *Outlet) moveOutbox(ctx context.Context, m *mover) error {
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	waiting, err := o.cfg.Outbox.Outbox(attempt, m.without())
+	if err != nil {
+		return err
+	}
+	items := make([]item, len(waiting))
+	for i, w := range waiting {
+		items[i] = item{w.ID, w.AgencyID, func(out *outbound) (*Receipt, error) { return out.pushEntailed(w.Entailed) }}
+	}
+	done := m.move(attempt, items)
+	if len(done) == 0 {
+		return nil
+	}
+	return o.cfg.Outbox.Dispatched(attempt, done)
+}
+
+// pushEntailed puts a PDU on its way, or a note into the capture files.
+func (o *outbound) pushEntailed(e evidence.Entailed) (*Receipt, error) {
+	q := o.queue(e.Kind)
+	switch {
+	case e.Kind == evidence.ForFiles && !o.delivery.FileDrop, e.Kind != evidence.ForFiles && o.delivery.HI2 == "":
+		return nil, nil
+	case q == nil:
+		return nil, errNoSpool
+	case e.Kind == evidence.ForFiles:
+		return q.push(func(dst []byte) ([]byte, error) { return append(dst, e.PDU...), nil })
+	}
+	return q.push(bare(e.PDU))
 }
 
 // bare is a run of one PDU that no counter counts.
@@ -109,44 +171,37 @@ func settled(ctx context.Context, r *Receipt) error {
 	select {
 	case <-r.done:
 		return r.err
+	default:
+	}
+	select {
+	case <-r.done:
+		return r.err
 	case <-ctx.Done():
 		return errNotYet
 	}
 }
 
-func (o *Outlet) moveNotices(ctx context.Context) error {
+func (o *Outlet) moveNotices(ctx context.Context, m *mover) error {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	all, err := o.cfg.Records.Notices(attempt)
+	all, err := o.cfg.Records.Notices(attempt, m.without())
 	if err != nil {
 		return err
 	}
-	for _, n := range all {
+	items := make([]item, len(all))
+	for i, n := range all {
 		if o.outbound(n.AgencyID) == nil { // perhaps its delivery was confirmed a moment ago
 			if err := o.refresh(); err != nil {
 				return err
 			}
 		}
-		if out := o.outbound(n.AgencyID); out != nil && out.delivery.HI1 {
-			err := o.notify(out, notice{seq: uint32(n.ID), hi1: hi1Of(n)}) //nolint:gosec // numbers wrap
-			if errors.Is(err, bus.ErrFull) {
-				continue // it waits in the database
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if err := o.cfg.Records.DropNotice(attempt, n.ID); err != nil {
-			return err
-		}
+		items[i] = item{n.ID, n.AgencyID, func(out *outbound) (*Receipt, error) { return o.notify(out, uint32(n.ID), hi1Of(n)) }} //nolint:gosec // numbers wrap
 	}
-	return nil
-}
-
-// notice is one HI1 operation.
-type notice struct {
-	seq uint32
-	hi1 etsi.HI1
+	done := m.move(attempt, items)
+	if len(done) == 0 {
+		return nil
+	}
+	return o.cfg.Records.DropNotices(attempt, done)
 }
 
 func hi1Of(n warrant.Notice) etsi.HI1 {
@@ -163,32 +218,25 @@ func hi1Of(n warrant.Notice) etsi.HI1 {
 // alarmLIID stands in the header of an alarm that concerns no single intercept.
 const alarmLIID li.LIID = "alarm"
 
-func noticeOf(text string, at time.Time) notice {
-	return notice{hi1: etsi.HI1{What: etsi.HI1Alarm, At: at, Text: text}}
-}
-
-// notify puts an HI1 operation on its way and waits until it is on the spool.
-func (o *Outlet) notify(out *outbound, n notice) error {
-	if !out.delivery.HI1 || out.iri == nil {
-		return nil
+// notify puts an HI1 operation on its way; nil = the agency wants none.
+func (o *Outlet) notify(out *outbound, seq uint32, hi1 etsi.HI1) (*Receipt, error) {
+	switch {
+	case !out.delivery.HI1 || out.delivery.HI2 == "":
+		return nil, nil
+	case out.iri == nil:
+		return nil, errNoSpool
 	}
-	liid := n.hi1.LIID
+	liid := hi1.LIID
 	if liid == "" {
 		liid = alarmLIID
 	}
 	enc, err := etsi.NewEncoder(etsi.Stream{LIID: liid, AuthCountry: out.delivery.AuthCountry, Operator: o.operator(out.delivery), DeliveryCountry: out.delivery.DeliveryCountry})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	pdu, err := enc.AppendHI1(nil, n.seq, o.cfg.Now(), &n.hi1)
+	pdu, err := enc.AppendHI1(nil, seq, o.cfg.Now(), &hi1)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r, err := out.queue(segment.KindIRI).push(bare(pdu))
-	if err != nil {
-		return err
-	}
-	wait, cancel := context.WithTimeout(context.Background(), attemptTimeout)
-	defer cancel()
-	return settled(wait, r)
+	return out.iri.push(bare(pdu))
 }

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -126,7 +127,7 @@ func (q *queue) run(ctx context.Context, to spool, trouble func(since time.Time,
 
 // publish tries until the spool has a chunk, or has no room for it.
 func publish(ctx context.Context, to spool, data []byte, trouble func(time.Time, error)) error {
-	began, id := time.Now(), newID()
+	began, id := time.Now(), rand.Text()
 	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
 		attempt, cancel := context.WithTimeout(ctx, publishFor)
 		err := to.Publish(attempt, id, data)

@@ -12,9 +12,13 @@ type run struct {
 	session uint64 // hash of (LIID, CIN, kind); 0 = PDUs without such a number
 	first   uint32 // number of the first PDU
 	count   uint32 // how many PDUs
+	sealed  bool   // each in an encryption container
 	at      int64  // when the first was intercepted, Unix nanoseconds; 0 = it was not
 	pdus    []byte
 }
+
+// sealedRun is the bit of count that says that the PDUs are sealed.
+const sealedRun = 1 << 31
 
 // runHead is the octets before a run's PDUs.
 //
@@ -53,12 +57,19 @@ func nextRun(b []byte) (r run, rest []byte, err error) {
 	if uint64(n) > uint64(len(b)-runHead) {
 		return run{}, nil, errRun
 	}
+	count := binary.BigEndian.Uint32(b[12:])
 	return run{
-		session: binary.BigEndian.Uint64(b), first: binary.BigEndian.Uint32(b[8:]), count: binary.BigEndian.Uint32(b[12:]),
+		session: binary.BigEndian.Uint64(b), first: binary.BigEndian.Uint32(b[8:]), count: count &^ sealedRun, sealed: count&sealedRun != 0,
 		at:   int64(binary.BigEndian.Uint64(b[16:])), //nolint:gosec // see beginRun
 		pdus: b[runHead : runHead+n : runHead+n],
 	}, b[runHead+n:], nil
 }
 
-// setCount completes how many PDUs the run that begins at start has.
-func setCount(b []byte, start int, count uint32) { binary.BigEndian.PutUint32(b[start+12:], count) }
+// setCount completes how many PDUs the run that begins at start has, and whether they
+// are sealed.
+func setCount(b []byte, start int, count uint32, sealed bool) {
+	if sealed {
+		count |= sealedRun
+	}
+	binary.BigEndian.PutUint32(b[start+12:], count)
+}

@@ -68,7 +68,7 @@ func TestTamperingIsFound(t *testing.T) {
 	line := w.line(t, "a", "LI-1", 1, true)
 	const n, parts = 300, 3
 	w.push(t, "a", line, segment.KindCC, parts, content(n))
-	end, err := line.End(time.Now())
+	end, err := line.End(segment.KindCC, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

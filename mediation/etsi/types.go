@@ -1,5 +1,11 @@
 package etsi
 
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
+)
+
 // Kind is the kind of a record; its numbers are those of DataType.
 type Kind uint8
 
@@ -102,6 +108,20 @@ const (
 	HashSHA384 HashAlgorithm = 3
 	HashSHA512 HashAlgorithm = 4
 )
+
+// New begins a digest; nil = one that does not count any more, or none of ETSI's.
+func (h HashAlgorithm) New() hash.Hash {
+	switch h {
+	case HashSHA256:
+		return sha256.New()
+	case HashSHA384:
+		return sha512.New384()
+	case HashSHA512:
+		return sha512.New()
+	case HashSHA1:
+	}
+	return nil
+}
 
 // SigAlgorithm is the signature of an integrity check.
 type SigAlgorithm uint8

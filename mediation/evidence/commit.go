@@ -155,14 +155,21 @@ func move(ctx context.Context, tx pgx.Tx, p *Progress, next Progress, insert fun
 	}
 	_, err = tx.Exec(ctx, `update session set next_iri = $2, next_cc = $3, tap_seq_x2 = $4, tap_seq_x3 = $5, segments = $6, chain_head = $7,
 		missing = $8, last_at = $9, answered_at = $10, ended_at = $11, closed_at = $12, end_cause = $13, direction = $14,
-		push_checks_iri = $15, push_checks_cc = $16, push_octets_iri = $17, push_octets_cc = $18 where id = $1`,
+		push_checks_iri = $15, push_checks_cc = $16, push_octets_iri = $17, push_octets_cc = $18, window_x2 = $19, window_x3 = $20 where id = $1`,
 		p.ID, next.NextIRI, next.NextCC, next.TapSeqX2, next.TapSeqX3, next.Segments, next.ChainHead[:], next.Missing, next.LastAt,
 		timeOrNull(next.AnsweredAt), timeOrNull(next.EndedAt), timeOrNull(next.ClosedAt), next.EndCause, next.Direction,
-		next.ChecksIRI, next.ChecksCC, int64(next.OctetsIRI), int64(next.OctetsCC)) //nolint:gosec // a call has far fewer than 2^63 octets
+		next.ChecksIRI, next.ChecksCC, int64(next.OctetsIRI), int64(next.OctetsCC), notNull(next.WindowX2), notNull(next.WindowX3)) //nolint:gosec // a call has far fewer than 2^63 octets
 	if err != nil {
 		return fmt.Errorf("evidence: move session: %w", redact(err))
 	}
 	return nil
+}
+
+func notNull(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 func timeOrNull(t time.Time) any {

@@ -14,9 +14,12 @@ import (
 // a report. It stands in the database until it is on its way, so that a crash after
 // the commit does not lose it.
 type Entailed struct {
-	Kind segment.Kind // iri goes over HI2, cc over HI3
+	Kind segment.Kind // iri goes over HI2, cc over HI3, ForFiles into capture files
 	PDU  []byte
 }
+
+// ForFiles is the kind of what is noted in capture files; it is none of segments.
+const ForFiles segment.Kind = "drop"
 
 func entail(ctx context.Context, tx pgx.Tx, p *Progress, all []Entailed) error {
 	for _, e := range all {

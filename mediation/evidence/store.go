@@ -73,6 +73,7 @@ type Progress struct {
 
 	NextIRI, NextCC    uint32 // next record numbers
 	TapSeqX2, TapSeqX3 int64  // last sequence number seen of the tap; -1 = none
+	WindowX2, WindowX3 []byte // what mediation remembers of the PDUs before, to know one that comes twice
 	Segments           uint32
 	ChainHead          segment.Hash
 	Missing            int64 // PDUs known to be lost
@@ -98,6 +99,30 @@ func (p *Progress) Position(bus string, kind segment.Kind) uint64 {
 		}
 	}
 	return 0
+}
+
+// Next is the number of the next record of a kind.
+func (p *Progress) Next(kind segment.Kind) uint32 {
+	if kind == segment.KindIRI {
+		return p.NextIRI
+	}
+	return p.NextCC
+}
+
+// Octets is the sum of the PS-PDUs of a kind.
+func (p *Progress) Octets(kind segment.Kind) uint64 {
+	if kind == segment.KindIRI {
+		return p.OctetsIRI
+	}
+	return p.OctetsCC
+}
+
+// Checks is the number of the last integrity check of a kind.
+func (p *Progress) Checks(kind segment.Kind) uint32 {
+	if kind == segment.KindIRI {
+		return p.ChecksIRI
+	}
+	return p.ChecksCC
 }
 
 // inTx runs f in a transaction and commits if f gives no error.
@@ -131,7 +156,7 @@ func blobError(err error) error {
 }
 
 const progressColumns = `id, liid, cin, xid::text, correlation, next_iri, next_cc, tap_seq_x2, tap_seq_x3, segments, chain_head, missing,
-	started_at, last_at, answered_at, ended_at, closed_at, end_cause, direction, push_checks_iri, push_checks_cc, push_octets_iri, push_octets_cc`
+	started_at, last_at, answered_at, ended_at, closed_at, end_cause, direction, push_checks_iri, push_checks_cc, push_octets_iri, push_octets_cc, window_x2, window_x3`
 
 func scanProgress(row pgx.CollectableRow) (*Progress, error) {
 	var p Progress
@@ -140,7 +165,7 @@ func scanProgress(row pgx.CollectableRow) (*Progress, error) {
 	var answered, ended, closed *time.Time
 	err := row.Scan(&p.ID, &p.LIID, &p.CIN, &xid, &correlation, &p.NextIRI, &p.NextCC, &p.TapSeqX2, &p.TapSeqX3, &p.Segments, &head, &p.Missing,
 		&p.StartedAt, &p.LastAt, &answered, &ended, &closed, &p.EndCause, &p.Direction,
-		&p.ChecksIRI, &p.ChecksCC, &p.OctetsIRI, &p.OctetsCC)
+		&p.ChecksIRI, &p.ChecksCC, &p.OctetsIRI, &p.OctetsCC, &p.WindowX2, &p.WindowX3)
 	if err != nil {
 		return nil, err
 	}

@@ -128,17 +128,18 @@ func notice(ctx context.Context, tx pgx.Tx, before warrant.State, w warrant.Warr
 	return nil
 }
 
-// Notices lists what agencies are to be told, oldest first, at most 1000.
-func (s *Store) Notices(ctx context.Context) ([]warrant.Notice, error) {
-	rows, err := s.pool.Query(ctx, "select id, agency_id, liid, what, at from hi1_event order by id limit 1000")
+// Notices lists what other agencies than those are to be told, oldest first, at most
+// 1000.
+func (s *Store) Notices(ctx context.Context, without []warrant.AgencyID) ([]warrant.Notice, error) {
+	rows, err := s.pool.Query(ctx, "select id, agency_id, liid, what, at from hi1_event where agency_id <> all(coalesce($1::text[], '{}')) order by id limit 1000", without)
 	if err != nil {
 		return nil, fmt.Errorf("list notices: %w", interpret(err))
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[warrant.Notice])
 }
 
-// DropNotice forgets a notification that is safely on its way.
-func (s *Store) DropNotice(ctx context.Context, id int64) error {
-	_, err := s.pool.Exec(ctx, "delete from hi1_event where id = $1", id)
+// DropNotices forgets notifications that are safely on their way.
+func (s *Store) DropNotices(ctx context.Context, ids []int64) error {
+	_, err := s.pool.Exec(ctx, "delete from hi1_event where id = any($1)", ids)
 	return interpret(err)
 }

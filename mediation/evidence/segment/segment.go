@@ -77,6 +77,17 @@ type Record struct {
 	Gap *Gap
 }
 
+// Time is when the record was intercepted, or the gap noticed.
+func (r Record) Time() time.Time {
+	switch {
+	case r.IRI != nil:
+		return r.IRI.Time
+	case r.CC != nil:
+		return r.CC.Time
+	}
+	return r.Gap.Time
+}
+
 const (
 	magic        = "ligate-segment/1\n"
 	saltBytes    = 32
