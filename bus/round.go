@@ -18,6 +18,7 @@ const (
 	pullTime      = 5 * time.Second       // what a reader that is gone asked for is void after so long
 	resetTime     = 3 * time.Second       // a server that does not answer by then is not there
 	askAgain      = 50 * time.Millisecond // see next
+	renewAfter    = 3                     // rounds that could not begin, before the consumer is made anew
 	minRetry      = 100 * time.Millisecond
 	maxRetry      = 2 * time.Second
 )
@@ -33,10 +34,14 @@ type source struct {
 	hand func(raw jetstream.Msg, name string, meta *jetstream.MsgMetadata) error
 }
 
-var errInterrupted = errors.New("bus: the connection was interrupted")
+var (
+	errInterrupted = errors.New("bus: the connection was interrupted")
+	errReset       = errors.New("bus: a consumer does not begin anew")
+)
 
 // inOrder runs one round after another until ctx ends, which is no error.
 func (l *link) inOrder(ctx context.Context, src source) error {
+	stuck := 0
 	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
 		if err := src.owns(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -44,9 +49,12 @@ func (l *link) inOrder(ctx context.Context, src source) error {
 			}
 			return fmt.Errorf("bus: not the owner of a partition: %w", err)
 		}
-		got, err := l.round(ctx, src)
+		got, err := l.round(ctx, src, stuck >= renewAfter)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if stuck++; !errors.Is(err, errReset) {
+			stuck = 0
 		}
 		if got {
 			wait = minRetry
@@ -61,10 +69,10 @@ func (l *link) inOrder(ctx context.Context, src source) error {
 // round begins with the oldest message that is left and hands out in order until
 // something breaks the order, the connection is lost or ctx ends. got says whether
 // there was any message.
-func (l *link) round(ctx context.Context, src source) (got bool, err error) {
+func (l *link) round(ctx context.Context, src source, renew bool) (got bool, err error) {
 	ctx, end := l.whileConnected(ctx)
 	defer end()
-	consumer, name, err := l.freshConsumer(ctx, src.stream, src.consumer)
+	consumer, name, err := l.freshConsumer(ctx, src.stream, src.consumer, renew)
 	if err != nil {
 		return false, err
 	}
@@ -109,10 +117,12 @@ func next(messages jetstream.MessagesContext) (jetstream.Msg, error) {
 
 // freshConsumer returns a stream's durable consumer as if it were new, so that what was
 // in anybody's hand is handed out again, in order, at once; and the stream's name,
-// which is another one when the stream is made anew.
-func (l *link) freshConsumer(ctx context.Context, streamName string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, string, error) {
+// which is another one when the stream is made anew. With renew the consumer is deleted
+// first: in a cluster it may be without a leader, and stay so, after servers died. What
+// nobody acknowledged is the stream's, not the consumer's.
+func (l *link) freshConsumer(ctx context.Context, streamName string, cfg jetstream.ConsumerConfig, renew bool) (jetstream.Consumer, string, error) {
 	limit := resetTime
-	if !canReset(l.conn.ConnectedServerVersion()) {
+	if renew || !canReset(l.conn.ConnectedServerVersion()) {
 		limit = startTimeout // to make one takes an election, perhaps with a dead candidate
 	}
 	start, cancel := context.WithTimeout(ctx, limit)
@@ -122,6 +132,11 @@ func (l *link) freshConsumer(ctx context.Context, streamName string, cfg jetstre
 		return nil, "", fmt.Errorf("bus: find stream: %w", err)
 	}
 	name := strconv.FormatInt(stream.CachedInfo().Created.UnixNano(), 36)
+	if renew {
+		if err := stream.DeleteConsumer(start, cfg.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, "", fmt.Errorf("%w: %w", errReset, err)
+		}
+	}
 	consumer, err := stream.Consumer(start, cfg.Durable)
 	if err == nil {
 		if err = l.reset(start, stream, cfg.Durable); err == nil {
@@ -129,7 +144,7 @@ func (l *link) freshConsumer(ctx context.Context, streamName string, cfg jetstre
 		}
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, "", fmt.Errorf("bus: reset consumer: %w", err)
+		return nil, "", fmt.Errorf("%w: %w", errReset, err)
 	}
 	cfg.AckPolicy, cfg.DeliverPolicy, cfg.AckWait, cfg.MaxAckPending = jetstream.AckExplicitPolicy, jetstream.DeliverAllPolicy, ackWait, maxAckPending
 	if consumer, err = stream.CreateConsumer(start, cfg); err != nil {
