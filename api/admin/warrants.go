@@ -330,7 +330,7 @@ func (h *handlers) purge(ctx context.Context, in *reasonInput) (*warrantOutput, 
 		w, err = h.cfg.Store.RequestPurge(ctx, by, w.ID, v, in.Body.Reason)
 		return h.answer(w, by, err)
 	}
-	if w, err = h.cfg.Store.Purge(ctx, by, w.ID, v); err != nil {
+	if w, err = h.cfg.Store.Purge(ctx, by, w.ID, v, in.Body.Reason); err != nil {
 		return nil, problem.From(err)
 	}
 	if err := h.cfg.PurgeLIID(ctx, w.LIID); err != nil {
