@@ -79,7 +79,11 @@ func (s *Store) Documents(ctx context.Context, by warrant.Actor, id warrant.ID) 
 	if err != nil {
 		return nil, fmt.Errorf("list documents: %w", interpret(err))
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[warrant.Document])
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (warrant.Document, error) {
+		d, err := pgx.RowToStructByPos[warrant.Document](row)
+		d.AddedAt = d.AddedAt.UTC()
+		return d, err
+	})
 }
 
 // Document returns a paper as it is sealed. The reading is on the audit log first.
