@@ -283,7 +283,8 @@ func (s *Store) follow(ctx context.Context, tx pgx.Tx, before warrant.State, w w
 	case w.State == warrant.Approved && before != warrant.Approved:
 		_, err = tx.Exec(ctx, "insert into task (xid, warrant_id, created_at) values ($1, $2, $3)", li.NewXID().String(), w.ID, w.UpdatedAt)
 	case w.State == warrant.Active && before != warrant.Active:
-		_, err = tx.Exec(ctx, "insert into tap_interval (warrant_id, began_at) values ($1, $2)", w.ID, w.UpdatedAt)
+		_, err = tx.Exec(ctx, `insert into tap_interval (warrant_id, began_at) select $1, greatest($2, max(began_at) + interval '1 microsecond')
+			from tap_interval where warrant_id = $1`, w.ID, w.UpdatedAt) // later than the last, however the clock was set
 	case before == warrant.Active && w.State != warrant.Active:
 		_, err = tx.Exec(ctx, "update tap_interval set ended_at = greatest($2, began_at) where warrant_id = $1 and ended_at is null", w.ID, w.StoppedAt)
 	}
