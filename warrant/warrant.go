@@ -194,6 +194,7 @@ type TaskInfo struct {
 	From       time.Time
 	Until      time.Time
 	StoppedAt  time.Time // zero while it may run
+	MediaUntil time.Time // when a narrowing took content away; zero = none did
 
 	// Quarantined says that the original order has not come: what is taken is kept and
 	// not delivered. It may end at any time, and then all of it may be.

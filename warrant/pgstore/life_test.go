@@ -112,11 +112,17 @@ func TestNarrowChangesTheTask(t *testing.T) {
 	if err != nil || w.State != warrant.Active || len(w.Targets) != 1 {
 		t.Fatalf("%+v, %v", w, err)
 	}
+	if info, err := o.TaskInfo(t.Context(), before.Signalling().XID); err != nil || !info.Media || !info.MediaUntil.IsZero() {
+		t.Errorf("task info %+v, %v", info, err)
+	}
 	if got, ok := o.task(t).(li.ContentTask); !ok || got.XID != before.Signalling().XID || len(got.Targets) != 1 {
 		t.Errorf("task %+v", o.task(t))
 	}
 	if w, err = o.Narrow(t.Context(), o.bob, w.ID, w.Version, nil, warrant.IRIOnly, "court asked"); err != nil {
 		t.Fatal(err)
+	}
+	if info, err := o.TaskInfo(t.Context(), before.Signalling().XID); err != nil || info.Media || !info.MediaUntil.Equal(w.UpdatedAt) {
+		t.Errorf("content until %v, %t, %v; want until it was taken away", info.MediaUntil, info.Media, err)
 	}
 	if _, ok := o.task(t).(li.IRITask); !ok {
 		t.Errorf("task %T, want signalling only", o.task(t))

@@ -112,14 +112,16 @@ func (r *withXID) Scan(dest ...any) error {
 func (s *Store) TaskInfo(ctx context.Context, xid li.XID) (warrant.TaskInfo, error) {
 	var info warrant.TaskInfo
 	var scope string
-	var began, ended *time.Time
+	var began, ended, mediaUntil *time.Time
 	err := s.pool.QueryRow(ctx, `select w.id, w.liid, w.agency_id, a.recipients, w.scope,
 		  case when w.provisional then least(w.valid_until, w.original_due) else w.valid_until end, w.provisional,
 		  (select min(i.began_at) from tap_interval i where i.warrant_id = w.id),
-		  (select case when bool_or(i.ended_at is null) then null else max(i.ended_at) end from tap_interval i where i.warrant_id = w.id)
+		  (select case when bool_or(i.ended_at is null) then null else max(i.ended_at) end from tap_interval i where i.warrant_id = w.id),
+		  (select min(v.at) from warrant_version v join warrant_version b on b.warrant_id = v.warrant_id and b.version = v.version - 1
+		    where v.warrant_id = w.id and v.act = 'narrow' and v.body->>'scope' = 'iri' and b.body->>'scope' = 'iri+cc')
 		from task t join warrant w on w.id = t.warrant_id join agency a on a.id = w.agency_id
 		where t.xid = $1 and w.state not in ('draft', 'submitted', 'rejected') and a.confirmed_by is not null`, xid.String()).
-		Scan(&info.WarrantID, &info.LIID, &info.AgencyID, &info.Recipients, &scope, &info.Until, &info.Quarantined, &began, &ended)
+		Scan(&info.WarrantID, &info.LIID, &info.AgencyID, &info.Recipients, &scope, &info.Until, &info.Quarantined, &began, &ended, &mediaUntil)
 	if err != nil {
 		return warrant.TaskInfo{}, notFound(interpret(err))
 	}
@@ -127,7 +129,7 @@ func (s *Store) TaskInfo(ctx context.Context, xid li.XID) (warrant.TaskInfo, err
 		return warrant.TaskInfo{}, warrant.ErrNotFound // approved, never started
 	}
 	info.XID, info.Media = xid, scope == warrant.IRIAndCC.String()
-	info.From, info.Until = began.UTC(), info.Until.UTC()
+	info.From, info.Until, info.MediaUntil = began.UTC(), info.Until.UTC(), orZero(mediaUntil)
 	if ended != nil {
 		info.StoppedAt = ended.UTC()
 	}
