@@ -15,9 +15,14 @@ import (
 // checkEvery is how many PDUs one integrity check covers at most.
 const checkEvery = 1000
 
-// settleLine finds out, once, how a session's records are pushed.
+// settleLine finds out, once, how a session's records are pushed. What begins in
+// quarantine is not pushed, whatever comes later: the agency fetches it when it may.
 func (w *worker) settleLine(ctx context.Context, s *session, info warrant.TaskInfo) (err error) {
 	if s.lined || w.cfg.Outlet == nil {
+		return nil
+	}
+	if info.Quarantined {
+		s.lined = true
 		return nil
 	}
 	s.line, err = w.cfg.Outlet.Line(ctx, info, s.progress)
