@@ -485,3 +485,40 @@ func TestLimitsHoldInTheStore(t *testing.T) {
 		}
 	}
 }
+
+// An agency that wants HI1 is told of each change of what is tapped.
+func TestNoticesOfChanges(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	d, err := o.AddDelivery(t.Context(), o.root1, warrant.Delivery{AgencyID: o.agency.ID, HI2: "192.0.2.1:7001", Cert: cert("a"), HI1: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.ConfirmDelivery(t.Context(), o.root2, o.agency.ID, d.Number); err != nil {
+		t.Fatal(err)
+	}
+	w := o.provisional(t, "LIID-1", time.Now().Add(20*time.Minute))
+	if w, err = o.ConfirmOriginal(t.Context(), o.carl, w.ID, w.Version, strings.Repeat("ab", 32)); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = o.Narrow(t.Context(), o.ann, w.ID, w.Version, nil, warrant.IRIOnly, "court asked"); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = o.Suspend(t.Context(), o.ann, w.ID, w.Version, "court asked"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = o.Narrow(t.Context(), o.ann, w.ID, w.Version, w.Targets[:1], 0, "nothing is tapped now"); err != nil {
+		t.Fatal(err)
+	}
+	all, err := o.Notices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range all {
+		got = append(got, n.What)
+	}
+	if text := strings.Join(got, " "); text != "activated modified modified deactivated" {
+		t.Errorf("told %s", text)
+	}
+}
