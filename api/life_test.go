@@ -124,7 +124,7 @@ func TestNarrowAndHistoryOverTheAPI(t *testing.T) {
 	if got := strings.Join(acts, " "); got != "draft submit approve start narrow" {
 		t.Errorf("history %s", got)
 	}
-	if strings.Contains(string(h.body), "555") || strings.Contains(string(h.body), "example.com") {
+	if strings.Contains(string(h.body), "555001") || strings.Contains(string(h.body), "example.com") {
 		t.Errorf("the history names a target: %s", h.body)
 	}
 }

@@ -65,11 +65,46 @@ comment on column warrant_version.act is 'What made this version; empty = made b
 alter table warrant
   add constraint warrant_version_kept foreign key (id, version) references warrant_version (warrant_id, version) deferrable initially deferred;
 
+-- Raises the refusal of a rule.
+-- +goose StatementBegin
+create function refuse(rule text) returns void language plpgsql as $$
+begin
+  raise exception 'refused by rule %', rule using errcode = 'integrity_constraint_violation', constraint = rule;
+end $$;
+-- +goose StatementEnd
+
+-- Who makes a version must be who may: the act is what the warrant's states say, since
+-- the version is kept in the transaction that changes them. "ligate" is the system.
 -- +goose StatementBegin
 create function warrant_version_guard() returns trigger language plpgsql as $$
+declare
+  w warrant;
+  p person;
 begin
-  if not exists (select from warrant where id = new.warrant_id and version = new.version) then
-    raise exception 'a version is kept when it is made' using errcode = 'integrity_constraint_violation', constraint = 'warrant_version_is_current';
+  select * into w from warrant where id = new.warrant_id and version = new.version;
+  if w.id is null then
+    perform refuse('warrant_version_is_current');
+  end if;
+  select * into p from person where id = new."by" and confirmed_by is not null;
+  if p.id is null and new."by" <> 'ligate' or p.role not in ('drafter', 'approver') then
+    perform refuse('warrant_version_by_compliance');
+  end if;
+  if w.state in ('draft', 'submitted') and w.previous_state in ('draft', 'rejected') and new."by" <> w.drafter then
+    perform refuse('warrant_drafted_by_drafter');
+  end if;
+  if (w.previous_state, w.state) in (('submitted', 'submitted'), ('submitted', 'approved')) and new."by" is distinct from coalesce(w.second_approver, w.approver)
+     or w.state = 'purged' and new."by" is distinct from w.purged_by then
+    perform refuse('warrant_version_by_who_acts');
+  end if;
+  if (w.previous_state, w.state) in (('submitted', 'rejected'), ('suspended', 'active')) and (p.role is distinct from 'approver' or p.id = w.drafter) then
+    perform refuse('warrant_decided_by_another');
+  end if;
+  if (w.previous_state, w.state) = ('approved', 'active') and (new.at < w.valid_from or new.at >= w.valid_until or w.provisional and new.at >= w.original_due) then
+    perform refuse('warrant_starts_inside_dates');
+  end if;
+  if new."by" = 'ligate' and not (w.state = 'active' and w.previous_state = 'approved'
+     or w.state = 'expired' and new.at >= w.valid_until or w.state = 'revoked' and w.provisional and new.at >= w.original_due) then
+    perform refuse('warrant_version_by_compliance');
   end if;
   return new;
 end $$;
@@ -208,14 +243,6 @@ create trigger tap_interval_never_deleted before delete on tap_interval for each
 
 create view quarantined_liid as select liid from warrant where provisional;
 comment on view quarantined_liid is 'Intercepts whose original order has not come: nothing of them is handed over.';
-
--- Raises the refusal of a rule.
--- +goose StatementBegin
-create function refuse(rule text) returns void language plpgsql as $$
-begin
-  raise exception 'refused by rule %', rule using errcode = 'integrity_constraint_violation', constraint = rule;
-end $$;
--- +goose StatementEnd
 
 -- What an approval needs beside the CHECKs.
 -- +goose StatementBegin

@@ -15,9 +15,9 @@ import (
 // scene is one warrant in each state that somebody may attack.
 type scene struct {
 	*office
-	draft, own, sub, lawyer, act, prov, revoked, asked, held warrant.Warrant
-	hold                                                     warrant.Hold
-	protected                                                warrant.ProtectedNumber
+	draft, own, sub, lawyer, later, act, suspended, prov, revoked, asked, held warrant.Warrant
+	hold                                                                       warrant.Hold
+	protected                                                                  warrant.ProtectedNumber
 }
 
 func newScene(t *testing.T) *scene {
@@ -35,7 +35,11 @@ func newScene(t *testing.T) *scene {
 	s.draft = must(o.CreateDraft(t.Context(), o.ann, o.order(t, "DRAFT"), ""))
 	s.own = must(o.CreateDraft(t.Context(), o.bob, o.order(t, "OWN"), ""))
 	s.own = must(o.Submit(t.Context(), o.bob, s.own.ID, s.own.Version))
-	s.sub, s.act = o.submitted(t, "SUB"), o.active(t, "ACT")
+	s.sub, s.act, s.suspended = o.submitted(t, "SUB"), o.active(t, "ACT"), o.active(t, "SUSPENDED")
+	s.suspended = must(o.Suspend(t.Context(), o.ann, s.suspended.ID, s.suspended.Version, "court asked"))
+	later := o.order(t, "LATER")
+	later.From = time.Now().Add(10 * time.Minute)
+	s.later = o.activated(t, later) // it waits for its start
 	s.prov = o.provisional(t, "PROV", time.Now().Add(30*time.Minute))
 	if s.protected, err = o.Protect(t.Context(), o.ann, target(t, "+4930555077"), "lawyer"); err != nil {
 		t.Fatal(err)
@@ -136,7 +140,33 @@ func (s *scene) attacks() []attack {
 		{"update legal_hold set released_by = '" + bob + "', release_reason = 'r', released_at = now(), release_confirmed_by = '" + bob + "', release_confirmed_at = now()", "legal_hold_released_by_two"},
 		{"update legal_hold set release_confirmed_by = '" + bob + "', release_confirmed_at = now()", "legal_hold_released_by_two"},
 	}
-	return append(all, s.historyAttacks()...)
+	return append(append(all, s.historyAttacks()...), s.actorAttacks()...)
+}
+
+// actorAttacks change a warrant and keep the version, as somebody who may not.
+func (s *scene) actorAttacks() []attack {
+	bob, ann, aud := string(s.bob.ID), string(s.ann.ID), string(s.aud.ID)
+	act := func(w warrant.Warrant, what, by, at string) string {
+		return "update warrant set version = version + 1, updated_at = now(), " + what + " where id = '" + string(w.ID) + "'; " +
+			"insert into warrant_version (warrant_id, version, body, by, at) select id, version, '{}', '" + by + "', " + at + " from warrant where id = '" + string(w.ID) + "'"
+	}
+	const stop = "state = 'revoked', stopped_at = now()"
+	return []attack{
+		{act(s.sub, "state = 'approved', approver = '"+bob+"'", ann, "now()"), "warrant_version_by_who_acts"},
+		{act(s.lawyer, "approver = '"+bob+"'", ann, "now()"), "warrant_version_by_who_acts"},
+		{act(s.sub, "state = 'rejected'", ann, "now()"), "warrant_decided_by_another"},
+		{act(s.own, "state = 'rejected'", bob, "now()"), "warrant_decided_by_another"},
+		{act(s.suspended, "state = 'active', stopped_at = null", ann, "now()"), "warrant_decided_by_another"},
+		{act(s.suspended, "state = 'active', stopped_at = null", "ligate", "now()"), "warrant_decided_by_another"},
+		{act(s.draft, "state = 'submitted'", bob, "now()"), "warrant_drafted_by_drafter"},
+		{act(s.draft, "notes = 'x'", bob, "now()"), "warrant_drafted_by_drafter"},
+		{act(s.act, stop, aud, "now()"), "warrant_version_by_compliance"},
+		{act(s.act, stop, "nobody", "now()"), "warrant_version_by_compliance"},
+		{act(s.act, stop, "ligate", "now()"), "warrant_version_by_compliance"},
+		{act(s.act, "state = 'expired', stopped_at = now()", "ligate", "now()"), "warrant_version_by_compliance"},
+		{act(s.later, "state = 'active'", "ligate", "now()"), "warrant_starts_inside_dates"},
+		{act(s.asked, "state = 'purged', purged_by = '"+string(s.carl.ID)+"'", bob, "now()"), "warrant_version_by_who_acts"},
+	}
 }
 
 // historyAttacks are those on what happened.

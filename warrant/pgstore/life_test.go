@@ -295,11 +295,11 @@ func TestHistory(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("history\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if text := fmt.Sprintf("%+v", all); strings.Contains(text, "555") || strings.Contains(text, "example.com") || !strings.Contains(text, d.SHA256) {
+	if text := fmt.Sprintf("%+v", all); strings.Contains(text, "0555001") || strings.Contains(text, "example.com") || !strings.Contains(text, d.SHA256) {
 		t.Error("the history names a target, or not the paper")
 	}
 	records, _, err := o.log.Entries(t.Context(), o.pool, audit.Filter{Action: "warrant.resume"})
-	if err != nil || len(records) != 2 || strings.Contains(fmt.Sprintf("%+v", records), "555") {
+	if err != nil || len(records) != 2 || strings.Contains(fmt.Sprintf("%+v", records), "555 001") {
 		t.Errorf("%d entries, %v, or one names the target", len(records), err)
 	}
 	if _, err := o.History(t.Context(), o.root1, w.ID); !errors.Is(err, warrant.ErrForbidden) {
