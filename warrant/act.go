@@ -135,8 +135,8 @@ func Approve(w Warrant, by Actor, typed Retyped, agency Agency, now time.Time) (
 	if !typed.Until.Equal(w.Until) || !maps.Equal(identities(typed.Targets), identities(w.Targets)) {
 		return Warrant{}, broken(RuleRetyped, "target or end date differ from the draft: compare both with the order")
 	}
-	if !w.Until.After(now) {
-		return Warrant{}, broken(RuleDates, "until: lies in the past")
+	if !w.Ends().After(now) {
+		return Warrant{}, broken(RuleDates, "its end, or the day when its original is due, lies in the past")
 	}
 	switch {
 	case w.Approver != "":

@@ -142,6 +142,16 @@ func TestProvisionalOrderEndsByItself(t *testing.T) {
 	if _, err := warrant.ConfirmOriginal(w, sum, ann, noon); err == nil {
 		t.Error("a drafter confirmed an original")
 	}
+	late, err := warrant.New("w", w.Order, ann, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if late, err = warrant.Submit(late, ann, agency(), noon); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := warrant.Approve(late, bob, warrant.Retyped{Targets: w.Targets, Until: w.Until}, agency(), w.OriginalDue); rule(err) != warrant.RuleDates {
+		t.Errorf("approved when its original was overdue: %v", err)
+	}
 	for name, change := range map[string]func(*warrant.Order){
 		"no deadline":       func(o *warrant.Order) { o.Provisional = true },
 		"deadline, no need": func(o *warrant.Order) { o.OriginalDue = noon.Add(time.Hour) },

@@ -49,7 +49,7 @@ type orderFlags struct {
 	Until     string   `help:"End, RFC 3339 with zone."`
 	Notes     string   `help:"Minimisation and the like; never a target; default as before."`
 
-	Provisional bool   `help:"The original is still to come."`
+	Provisional *bool  `negatable:"" help:"The original is still to come, or is not."`
 	OriginalDue string `help:"When the original must have come, RFC 3339 with zone."`
 }
 
@@ -78,8 +78,10 @@ func (f orderFlags) over(o orderBody) (orderBody, error) {
 			*field.to = *t
 		}
 	}
-	if f.Provisional {
-		o.Provisional = true
+	if f.Provisional != nil {
+		if o.Provisional = *f.Provisional; !o.Provisional {
+			o.OriginalDue = nil
+		}
 	}
 	due, err := optionalTime("--original-due", f.OriginalDue)
 	if due != nil {

@@ -55,6 +55,13 @@ func TestWarrantCommands(t *testing.T) {
 	if field(out, "scope") != "iri" || field(out, "from") != until || field(out, "extends") != id {
 		t.Errorf("extension\n%s", out)
 	}
+	next := field(out, "id")
+	later := time.Now().Add(3 * time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
+	st.says(t, "due by "+later, "ann", "warrant", "edit", next, "--provisional", "--original-due", later)
+	if out := st.must(t, "ann", "warrant", "edit", next, "--no-provisional"); strings.Contains(out, "due by") {
+		t.Errorf("still provisional:\n%s", out)
+	}
+	st.fails(t, "not before", "ann", "warrant", "edit", next, "--from", time.Now().UTC().Format(time.RFC3339))
 	st.says(t, "extension  LIFE-2 (draft)", "ann", "warrant", "show", id)
 	st.says(t, "is suspended", "ann", "warrant", "suspend", id, "--reason", "court asked")
 	st.says(t, "is active", "bob", "warrant", "resume", id, "--reason", "court asked")
