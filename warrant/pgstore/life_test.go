@@ -398,6 +398,21 @@ func TestHoldKeepsAPurgeOff(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	step("purge", purge())
+	history, err := o.History(t.Context(), o.aud, w.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range history {
+		if e.Object == h.ID {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %s %s", e.Act, e.Name, e.Role, e.Source, e.Reason)))
+		}
+	}
+	want := "hold.set Ann drafter 127.0.0.1 trial runs; hold.confirm Carl approver 127.0.0.1; " +
+		"hold.release Bob approver 127.0.0.1 trial over; hold.release.confirm Carl approver 127.0.0.1"
+	if text := strings.Join(got, "; "); text != want {
+		t.Errorf("history\n%s\nwant\n%s", text, want)
+	}
 	if err := second(o.SetHold(t.Context(), o.ann, w.ID, "late")); !isRule(err, warrant.RuleState) {
 		t.Errorf("a hold on what is purged: %v", err)
 	}

@@ -117,15 +117,15 @@ func (s *Store) History(ctx context.Context, by warrant.Actor, id warrant.ID) ([
 	if err := s.readOf(ctx, by, id, "warrant.history"); err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, `select e.at, e.act, e.version, e.from_state, e.to_state, e.by, coalesce(p.name, ''), e.role, e.source, e.reason, e.object from (
+	rows, err := s.pool.Query(ctx, `select e.at, e.act, e.version, e.from_state, e.to_state, e.by, coalesce(p.name, ''), coalesce(nullif(e.role, ''), p.role, ''), coalesce(e.source, ''), e.reason, e.object from (
 		select at, act, version, coalesce(lag(body->>'state') over (order by version), '') as from_state, body->>'state' as to_state, by, role, source, reason,
 		  case when act = 'original' then body->>'original' else '' end as object
 		from warrant_version where warrant_id = $1
 		union all select added_at, 'document', 0, '', '', added_by, role, source, '', encode(sha256, 'hex') from warrant_document where warrant_id = $1
-		union all select set_at, 'hold.set', 0, '', '', set_by, '', '', reason, id from legal_hold where warrant_id = $1
-		union all select confirmed_at, 'hold.confirm', 0, '', '', confirmed_by, '', '', '', id from legal_hold where warrant_id = $1 and confirmed_by is not null
-		union all select released_at, 'hold.release', 0, '', '', released_by, '', '', release_reason, id from legal_hold where warrant_id = $1 and released_by is not null
-		union all select release_confirmed_at, 'hold.release.confirm', 0, '', '', release_confirmed_by, '', '', '', id from legal_hold
+		union all select set_at, 'hold.set', 0, '', '', set_by, '', set_source, reason, id from legal_hold where warrant_id = $1
+		union all select confirmed_at, 'hold.confirm', 0, '', '', confirmed_by, '', confirmed_source, '', id from legal_hold where warrant_id = $1 and confirmed_by is not null
+		union all select released_at, 'hold.release', 0, '', '', released_by, '', released_source, release_reason, id from legal_hold where warrant_id = $1 and released_by is not null
+		union all select release_confirmed_at, 'hold.release.confirm', 0, '', '', release_confirmed_by, '', release_confirmed_source, '', id from legal_hold
 		where warrant_id = $1 and release_confirmed_by is not null) e
 		left join person p on p.id = e.by order by e.at, e.version`, id)
 	if err != nil {

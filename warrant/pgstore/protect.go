@@ -137,7 +137,8 @@ func (s *Store) SetHold(ctx context.Context, by warrant.Actor, id warrant.ID, re
 		if h, err = warrant.SetHold(w, newID(), reason, by, s.clock()); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "insert into legal_hold (id, warrant_id, reason, set_by, set_at) values ($1, $2, $3, $4, $5)", h.ID, id, h.Reason, h.SetBy, h.SetAt)
+		_, err = tx.Exec(ctx, "insert into legal_hold (id, warrant_id, reason, set_by, set_at, set_source) values ($1, $2, $3, $4, $5, $6)",
+			h.ID, id, h.Reason, h.SetBy, h.SetAt, by.Source)
 		if err != nil {
 			return fmt.Errorf("set hold: %w", interpret(err))
 		}
@@ -190,7 +191,7 @@ func (s *Store) changeHold(ctx context.Context, by warrant.Actor, id warrant.ID,
 		if h, err = rule(w, h); err != nil {
 			return err
 		}
-		if err := updateHold(ctx, tx, h, s.clock()); err != nil {
+		if err := updateHold(ctx, tx, h, by.Source, s.clock()); err != nil {
 			return err
 		}
 		_, err = s.audit.Append(ctx, tx, e)
@@ -199,12 +200,14 @@ func (s *Store) changeHold(ctx context.Context, by warrant.Actor, id warrant.ID,
 	return h, s.refused(ctx, e, err)
 }
 
-func updateHold(ctx context.Context, tx pgx.Tx, h warrant.Hold, now time.Time) error {
-	_, err := tx.Exec(ctx, `update legal_hold set
-		confirmed_by = nullif($2, ''), confirmed_at = case when $2 <> '' then coalesce(confirmed_at, $6) end,
-		released_by = nullif($3, ''), released_at = case when $3 <> '' then coalesce(released_at, $6) end, release_reason = nullif($4, ''),
-		release_confirmed_by = nullif($5, ''), release_confirmed_at = case when $5 <> '' then coalesce(release_confirmed_at, $6) end where id = $1`,
-		h.ID, h.ConfirmedBy, h.ReleasedBy, h.ReleaseReason, h.ReleaseConfirmer, now)
+func updateHold(ctx context.Context, tx pgx.Tx, h warrant.Hold, source string, now time.Time) error {
+	_, err := tx.Exec(ctx, `update legal_hold set confirmed_by = nullif($2, ''), released_by = nullif($3, ''), release_reason = nullif($4, ''),
+		release_confirmed_by = nullif($5, ''),
+		confirmed_at = case when $2 <> '' then coalesce(confirmed_at, $6) end, confirmed_source = case when $2 <> '' then coalesce(confirmed_source, $7) end,
+		released_at = case when $3 <> '' then coalesce(released_at, $6) end, released_source = case when $3 <> '' then coalesce(released_source, $7) end,
+		release_confirmed_at = case when $5 <> '' then coalesce(release_confirmed_at, $6) end,
+		release_confirmed_source = case when $5 <> '' then coalesce(release_confirmed_source, $7) end where id = $1`,
+		h.ID, h.ConfirmedBy, h.ReleasedBy, h.ReleaseReason, h.ReleaseConfirmer, now, source)
 	if err != nil {
 		return fmt.Errorf("change hold: %w", interpret(err))
 	}
