@@ -30,6 +30,7 @@ import (
 	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
+	"github.com/ligate/ligate/warrant/document"
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
@@ -87,7 +88,9 @@ func newOffice(t *testing.T) *office {
 	o.must(err)
 	o.log, err = audit.New(audit.Config{Origin: "test", Signer: signer})
 	o.must(err)
-	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log})
+	keepers, err := document.New([]string{recipient})
+	o.must(err)
+	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal})
 	o.must(err)
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
 	o.must(err)
@@ -182,7 +185,6 @@ func (o *office) checkProblem(resp *http.Response, b []byte) {
 
 func (o *office) agency(name, person string) {
 	o.t.Helper()
-	const recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 	body := fmt.Sprintf(`{"name": %q, "country": "DE", "recipients": [%q], "people": [{"name": %q, "certificate": %q}]}`,
 		name, recipient, person, pki.Fingerprint(o.certs[person].Certificate[0]))
 	a := o.do("root1", "POST", "/admin/v1/agencies", body)
@@ -197,6 +199,8 @@ func (o *office) agency(name, person string) {
 		o.t.Fatalf("confirm agency: %d %s", a.status, a.body)
 	}
 }
+
+const recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 
 const aTarget = "+4930555001"
 
@@ -386,6 +390,10 @@ func TestRoleMatrix(t *testing.T) {
 	}{
 		{"/admin/v1/warrants", "ann bob aud"},
 		{"/admin/v1/warrants/" + id, "ann bob aud"},
+		{"/admin/v1/warrants/" + id + "/history", "ann bob aud"},
+		{"/admin/v1/warrants/" + id + "/documents", "ann bob aud"},
+		{"/admin/v1/warrants/" + id + "/holds", "ann bob aud"},
+		{"/admin/v1/protected-numbers", "ann bob aud"},
 		{"/admin/v1/people", "aud root1"},
 		{"/admin/v1/agencies", "ann bob aud root1"},
 		{"/admin/v1/gateways", "ann bob aud root1"},
@@ -429,9 +437,14 @@ func TestRoleMatrix(t *testing.T) {
 // withSession stores a sealed session under L-1.
 func (o *office) withSession() (octets []byte) {
 	o.t.Helper()
-	ctx := o.t.Context()
 	o.approved("L-1")
-	xid := o.xid()
+	return o.sealed()
+}
+
+// sealed stores a session of the warrant L-1.
+func (o *office) sealed() (octets []byte) {
+	o.t.Helper()
+	ctx, xid := o.t.Context(), o.xid()
 	p, err := o.evidence.Session(ctx, warrant.TaskInfo{XID: xid, LIID: "L-1", AgencyID: warrant.AgencyID(o.agencies["Police"])}, 7, time.Now().UTC())
 	o.must(err)
 	octets = bytes.Repeat([]byte("sealed "), 1000)

@@ -13,6 +13,7 @@ import (
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/auth"
 	"github.com/ligate/ligate/api/handover"
+	"github.com/ligate/ligate/warrant"
 )
 
 // Config is what the API needs; all fields are required.
@@ -25,7 +26,9 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-const maxBodyBytes = 1 << 20
+// maxBodyBytes bounds every request; each operation but the one that takes documents
+// stops at huma's default of 1 MiB.
+const maxBodyBytes = warrant.MaxDocument + 1<<10
 
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {

@@ -40,6 +40,7 @@ type handlers struct{ cfg Config }
 func Register(api huma.API, cfg Config) {
 	h := &handlers{cfg: cfg}
 	h.registerWarrants(api)
+	h.registerLife(api)
 	h.registerPeople(api)
 	h.registerDelivery(api)
 	h.registerOperations(api)

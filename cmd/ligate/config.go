@@ -206,6 +206,13 @@ type adminConfig struct {
 	Names          []string          `yaml:"names"`  // DNS names and addresses in its certificate
 	Gateways       []adminNodeConfig `yaml:"gateways"`
 	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
+
+	Documents documentsConfig `yaml:"documents"` // papers of warrants
+}
+
+type documentsConfig struct {
+	Recipients []string `yaml:"recipients"` // age recipients that papers are sealed to; empty: none are taken
+	Required   bool     `yaml:"required"`   // no warrant is submitted without its signed order
 }
 
 type adminNodeConfig struct {
