@@ -74,12 +74,18 @@ func interpret(err error) error {
 		return err
 	}
 	switch pg.ConstraintName {
-	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "agency_delivery_confirmed_by_another", "warrant_purge_four_eyes":
+	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "agency_delivery_confirmed_by_another", "warrant_purge_four_eyes",
+		"person_enabled_by_another", "person_not_enabled_by_self", "person_clearance_confirmed_by_another", "enrolment_confirmed_by_another",
+		"enrolment_not_by_self", "machine_token_confirmed_by_another", "approval_signature_four_eyes":
 		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "one person may not do both"}
 	case "warrant_legal_step", "warrant_order_immutable", "warrant_identity_immutable", "warrant_approver_immutable":
 		return &warrant.RuleError{Rule: warrant.RuleState, Reason: "the warrant's state does not allow it"}
 	case "warrant_liid_unique", "person_name_unique", "person_cert_unique", "agency_name_unique", "agency_user_pk":
 		return warrant.ErrExists
+	case "approval_signature_pk", "person_oidc_pk", "passkey_pk", "machine_token_pk":
+		return warrant.ErrExists
+	case "warrant_approval_signed":
+		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "sign this version with your passkey first"}
 	case "warrant_version_follows":
 		return warrant.ErrVersion
 	case "warrant_agency", "warrant_agency_confirmed":
