@@ -177,12 +177,21 @@ func (s *Store) Passkeys(ctx context.Context, id warrant.PersonID) ([]signin.Pas
 	})
 }
 
-// RevokePasskey ends one of a person's passkeys, as when it was lost or cloned. by is
-// a system administrator's id or "ligate".
-func (s *Store) RevokePasskey(ctx context.Context, e audit.Entry, id []byte) error {
-	return s.withEntry(ctx, e, func(tx pgx.Tx) error {
-		return one(ctx, tx, "update passkey set revoked_at = $2, revoked_by = $3 where id = $1 and revoked_at is null", id, s.clock(), e.Actor)
+// RevokePasskeys ends all passkeys of a person and all sessions, as when one was
+// lost or copied, and says how many keys there were. One system administrator
+// suffices to stop.
+func (s *Store) RevokePasskeys(ctx context.Context, by warrant.Actor, person warrant.PersonID) (n int, err error) {
+	err = s.asSysadmin(ctx, by, entry(by, "passkey.revoke", "", string(person)), func(tx pgx.Tx) error {
+		now := s.clock()
+		tag, err := tx.Exec(ctx, "update passkey set revoked_at = $2, revoked_by = $3 where person_id = $1 and revoked_at is null", person, now, by.ID)
+		if err != nil {
+			return interpret(err)
+		}
+		n = int(tag.RowsAffected())
+		_, err = endSessions(ctx, tx, person, string(by.ID), now)
+		return err
 	})
+	return n, err
 }
 
 // touchPasskey keeps the counter after use. A counter that did not grow where

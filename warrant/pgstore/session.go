@@ -20,7 +20,7 @@ type SignedIn struct {
 	Passkey   *signin.Passkey // as it stands after use; nil = none was used
 }
 
-// OpenSession keeps a sign-in and forgets the account's failures. lifetime is until
+// OpenSession keeps a sign-in and forgets the failures of account and address. lifetime is until
 // its absolute end.
 func (s *Store) OpenSession(ctx context.Context, in SignedIn, lifetime time.Duration) (signin.Session, error) {
 	now := s.clock()
@@ -40,7 +40,7 @@ func (s *Store) OpenSession(ctx context.Context, in SignedIn, lifetime time.Dura
 		if err != nil {
 			return fmt.Errorf("open session: %w", interpret(err))
 		}
-		_, err = tx.Exec(ctx, "delete from signin_failure where subject = 'person:' || $1", v.PersonID)
+		_, err = tx.Exec(ctx, "delete from signin_failure where subject in ('person:' || $1::text, 'address:' || $2::text)", v.PersonID, v.Source)
 		return interpret(err)
 	})
 	return v, err
