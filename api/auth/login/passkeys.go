@@ -200,9 +200,9 @@ func (h *handlers) beginLogin(ctx context.Context, _ *struct{}) (*ceremonyOutput
 
 type loginInput struct {
 	Body struct {
-		answerBody
-
-		Bearer bool `json:"bearer,omitempty" doc:"answer the token in the body instead of a cookie"`
+		Ceremony   string          `json:"ceremony" maxLength:"100"`
+		Credential json.RawMessage `json:"credential" doc:"PublicKeyCredential.toJSON()"`
+		Bearer     bool            `json:"bearer,omitempty" doc:"answer the token in the body instead of a cookie"`
 	}
 }
 
