@@ -1,8 +1,6 @@
 package api_test
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -429,34 +427,12 @@ func TestApprovalIsSigned(t *testing.T) {
 // record is what the auditor reads over the API.
 func (o *office) record(id string) signin.Approval {
 	o.t.Helper()
-	var list struct {
-		Items []struct {
-			Warrant, Person, Origin, Nonce string
-			Version                        int
-			OrderHash                      string `json:"order_hash"`
-			RPID                           string `json:"rp_id"`
-			PublicKey                      string `json:"public_key"`
-			AuthenticatorData              string `json:"authenticator_data"`
-			ClientData                     string `json:"client_data"`
-			Signature                      string
-		}
-	}
+	var list struct{ Items []approval.Record }
 	o.must(json.Unmarshal(o.want(o.do("aud", "GET", "/auth/v1/approvals/"+id, ""), 200).body, &list))
 	if len(list.Items) != 1 {
 		o.t.Fatalf("%d signatures", len(list.Items))
 	}
-	v := list.Items[0]
-	octets := func(decode func(string) ([]byte, error), s string) []byte {
-		b, err := decode(s)
-		o.must(err)
-		return b
-	}
-	b64 := base64.RawURLEncoding.DecodeString
-	return signin.Approval{
-		WarrantID: warrant.ID(v.Warrant), Version: v.Version, PersonID: warrant.PersonID(v.Person), OrderHash: octets(hex.DecodeString, v.OrderHash),
-		Nonce: octets(hex.DecodeString, v.Nonce), RPID: v.RPID, Origin: v.Origin, PublicKey: octets(b64, v.PublicKey),
-		AuthenticatorData: octets(b64, v.AuthenticatorData), ClientData: octets(b64, v.ClientData), Signature: octets(b64, v.Signature),
-	}
+	return list.Items[0].Approval()
 }
 
 // Who drafted, who is no approver, and who signed another version sign nothing that

@@ -206,6 +206,7 @@ type adminConfig struct {
 	Names          []string          `yaml:"names"`  // DNS names and addresses in its certificate
 	Gateways       []adminNodeConfig `yaml:"gateways"`
 	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
+	SignIn         signInConfig      `yaml:"sign_in"`         // beside certificates; without origin none
 }
 
 type adminNodeConfig struct {
@@ -249,6 +250,7 @@ func (c *config) setDefaults() {
 	if c.Admin.ReconcileEvery == 0 {
 		c.Admin.ReconcileEvery = duration(defaultReconcileEvery)
 	}
+	c.Admin.SignIn.setDefaults()
 	c.Gateway.setDefaults()
 	c.Mediation.X2X3.setDefaults()
 	if len(c.Admin.Names) == 0 {

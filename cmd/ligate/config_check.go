@@ -229,6 +229,7 @@ func (c checker) checkAdmin(cfg *config) {
 	c.checkListen(cfg.Admin.Listen, "admin.listen", true)
 	every := time.Duration(cfg.Admin.ReconcileEvery)
 	c.want(every > 0 && every <= maxReconcileEvery, "admin.reconcile_every", "want up to 1m: the law of this system asks for a comparison each minute")
+	c.checkSignIn(cfg.Admin.SignIn)
 	c.want(len(cfg.Admin.Gateways) > 0, "admin.gateways", "required: at least one gateway to task")
 	for i, g := range cfg.Admin.Gateways {
 		path := fmt.Sprintf("admin.gateways[%d]", i)

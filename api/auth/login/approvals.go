@@ -2,16 +2,13 @@ package login
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/ligate/ligate/api/auth/approval"
 	"github.com/ligate/ligate/api/problem"
 	"github.com/ligate/ligate/warrant"
-	"github.com/ligate/ligate/warrant/signin"
 )
 
 func (h *handlers) registerApprovals(api huma.API) {
@@ -41,32 +38,7 @@ func (h *handlers) beginApproval(ctx context.Context, in *beginApprovalInput) (*
 	return out, nil
 }
 
-type approvalBody struct {
-	Warrant           string    `json:"warrant"`
-	Version           int       `json:"version"`
-	Person            string    `json:"person"`
-	OrderHash         string    `json:"order_hash" doc:"HMAC-SHA-256, hexadecimal"`
-	Nonce             string    `json:"nonce" doc:"hexadecimal"`
-	RPID              string    `json:"rp_id"`
-	Origin            string    `json:"origin"`
-	CredentialID      string    `json:"credential_id" doc:"base64url, as the rest"`
-	PublicKey         string    `json:"public_key" doc:"COSE"`
-	AuthenticatorData string    `json:"authenticator_data"`
-	ClientData        string    `json:"client_data"`
-	Signature         string    `json:"signature"`
-	CreatedAt         time.Time `json:"created_at"`
-}
-
-func viewApproval(a signin.Approval) approvalBody {
-	b64 := base64.RawURLEncoding.EncodeToString
-	return approvalBody{
-		Warrant: string(a.WarrantID), Version: a.Version, Person: string(a.PersonID), OrderHash: hex.EncodeToString(a.OrderHash),
-		Nonce: hex.EncodeToString(a.Nonce), RPID: a.RPID, Origin: a.Origin, CredentialID: b64(a.CredentialID), PublicKey: b64(a.PublicKey),
-		AuthenticatorData: b64(a.AuthenticatorData), ClientData: b64(a.ClientData), Signature: b64(a.Signature), CreatedAt: a.CreatedAt,
-	}
-}
-
-type approvalOutput struct{ Body approvalBody }
+type approvalOutput struct{ Body approval.Record }
 
 func (h *handlers) finishApproval(ctx context.Context, in *finishInput) (*approvalOutput, error) {
 	c, by, err := h.keyHolder(ctx)
@@ -77,7 +49,7 @@ func (h *handlers) finishApproval(ctx context.Context, in *finishInput) (*approv
 	if err != nil {
 		return nil, h.refusedKey(ctx, err, by.ID, "finish-approval")
 	}
-	return &approvalOutput{Body: viewApproval(a)}, nil
+	return &approvalOutput{Body: approval.NewRecord(a)}, nil
 }
 
 type approvalsInput struct {
@@ -86,7 +58,7 @@ type approvalsInput struct {
 
 type approvalsOutput struct {
 	Body struct {
-		Items []approvalBody `json:"items"`
+		Items []approval.Record `json:"items"`
 	}
 }
 
@@ -100,9 +72,9 @@ func (h *handlers) approvals(ctx context.Context, in *approvalsInput) (*approval
 		return nil, problem.From(err)
 	}
 	out := &approvalsOutput{}
-	out.Body.Items = make([]approvalBody, len(all))
+	out.Body.Items = make([]approval.Record, len(all))
 	for i, a := range all {
-		out.Body.Items[i] = viewApproval(a)
+		out.Body.Items[i] = approval.NewRecord(a)
 	}
 	return out, nil
 }
