@@ -154,22 +154,55 @@ func TestAddressIsSlowedDown(t *testing.T) {
 	if limited < 8 || o.refused("rate") != 1 {
 		t.Errorf("%d of 40 limited, %d entries", limited, o.refused("rate"))
 	}
+	if counted := o.counted("rate"); int(counted) != limited {
+		t.Errorf("%v counted, %d limited", counted, limited)
+	}
+}
+
+// What the domain refuses is counted too, once, and no text makes a server error.
+func TestRefusalsOfTheDomainAreCounted(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id, etag := o.submitted("L-1")
+	before := o.counted("rule")
+	for range 3 {
+		o.want(o.do("root1", "POST", "/admin/v1/warrants/"+id+"/revoke", `{"reason": "r"}`, "If-Match: "+etag), 403)
+	}
+	o.want(o.do("ann", "GET", "/audit/v1/checkpoint", ""), 403)
+	if got := o.counted("rule") - before; got != 3 {
+		t.Errorf("%v refusals by rules, want 3", got)
+	}
+	if got := o.counted("role"); got != 1 || o.refused("role") != 1 {
+		t.Errorf("%v refusals of roles counted, %d on the log, want 1", got, o.refused("role"))
+	}
+	for _, a := range []answer{
+		o.do("", "POST", "/auth/v1/password/login", `{"name": "a\u0000b", "password": "x", "code": "1"}`),
+		o.do("", "POST", "/auth/v1/passkey/login/finish", `{"ceremony": "a\u0000b", "credential": {}}`),
+		o.do("root1", "POST", "/admin/v1/people", `{"name": "a\u0000b", "role": "auditor", "signin": "passkey"}`),
+		o.do("root1", "POST", "/admin/v1/people/%00/confirm", ""),
+	} {
+		if a.status >= 500 {
+			t.Errorf("%v: %d %s", a.header, a.status, a.body)
+		}
+	}
+}
+
+// counted is a reason's figure.
+func (o *office) counted(reason string) float64 {
+	o.t.Helper()
 	families, err := o.refusals.Gather()
 	o.must(err)
-	counted := 0.0
 	for _, f := range families {
 		for _, m := range f.Metric {
 			if len(m.Label) != 1 || m.Label[0].GetName() != "reason" {
-				t.Errorf("metric %s has labels %v", f.GetName(), m.Label)
+				o.t.Errorf("metric %s has labels %v", f.GetName(), m.Label)
 			}
-			if m.Label[0].GetValue() == "rate" {
-				counted = m.Counter.GetValue()
+			if m.Label[0].GetValue() == reason {
+				return m.Counter.GetValue()
 			}
 		}
 	}
-	if int(counted) != limited {
-		t.Errorf("%v counted, %d limited", counted, limited)
-	}
+	return -1
 }
 
 func TestMachineTokenReadsWhatItNames(t *testing.T) {

@@ -427,7 +427,7 @@ func TestApprovalIsSigned(t *testing.T) {
 // record is what the auditor reads over the API.
 func (o *office) record(id string) signin.Approval {
 	o.t.Helper()
-	var list struct{ Items []approval.Record }
+	var list struct{ Items []approval.Signature }
 	o.must(json.Unmarshal(o.want(o.do("aud", "GET", "/auth/v1/approvals/"+id, ""), 200).body, &list))
 	if len(list.Items) != 1 {
 		o.t.Fatalf("%d signatures", len(list.Items))

@@ -54,6 +54,7 @@ type Caller struct {
 
 	at      time.Time // of the request
 	refused func(ctx context.Context, why Reason, object string)
+	counted func()
 	op      string // operation id
 }
 
@@ -97,7 +98,7 @@ func FreshSecondFactor(ctx context.Context, within time.Duration) error {
 		return nil
 	}
 	c.refuse(ctx, StaleFactor)
-	return problem.New(http.StatusForbidden, problem.SecondFactor, "show your passkey again (POST /auth/v1/step-up/begin), then repeat")
+	return problem.New(http.StatusForbidden, problem.SecondFactor, "show your passkey again (POST /auth/v1/step-up/begin), or sign in again; then repeat")
 }
 
 func (c Caller) refuse(ctx context.Context, why Reason) {

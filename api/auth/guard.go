@@ -93,18 +93,27 @@ func (g *Guard) Admit(next http.Handler) http.Handler {
 			return
 		}
 		caller.at = g.cfg.Now()
-		caller.refused = g.refused(caller)
+		caller.refused, caller.counted = g.once(caller)
 		next.ServeHTTP(w, r.WithContext(With(r.Context(), caller)))
 	})
 }
 
-func (g *Guard) refused(c Caller) func(context.Context, Reason, string) {
-	return func(ctx context.Context, why Reason, object string) {
+// once makes what refuses the caller and what counts a refusal of the domain, which
+// has recorded it by itself. A request is counted once.
+func (g *Guard) once(c Caller) (refused func(context.Context, Reason, string), counted func()) {
+	said := false
+	refused = func(ctx context.Context, why Reason, object string) {
+		said = true
 		f := Refused{Why: why, Who: string(c.Person.ID), Role: string(c.Role), Object: object, Source: c.Source}
 		if c.Role == Agency {
 			f.Who = string(c.Agency.ID) + "/" + c.Name
 		}
 		g.cfg.Refusals.Refuse(ctx, f)
+	}
+	return refused, func() {
+		if !said {
+			g.cfg.Refusals.count(BadAct)
+		}
 	}
 }
 
@@ -250,6 +259,9 @@ func Operation(api huma.API) func(huma.Context, func(huma.Context)) {
 			}
 		}
 		next(huma.WithContext(hc, ctx))
+		if hc.Status() == http.StatusForbidden && c.counted != nil {
+			c.counted() // the domain refused and recorded; here it is counted
+		}
 	}
 }
 

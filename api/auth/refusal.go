@@ -22,6 +22,7 @@ const (
 	BadBinding  Reason = "binding"       // a session from elsewhere than where it was opened
 	BadOrigin   Reason = "cross-site"    // a cookie, and a request from another site
 	BadRole     Reason = "role"          // the role may not
+	BadAct      Reason = "rule"          // a rule of the domain forbids it
 	BadScope    Reason = "scope"         // the machine token does not name the operation
 	StaleFactor Reason = "second-factor" // the second factor is not fresh
 	TooFast     Reason = "rate"          // too many attempts from one address
@@ -33,7 +34,7 @@ const (
 
 // Reasons lists all of them.
 func Reasons() []Reason {
-	return []Reason{NoProof, BadBinding, BadOrigin, BadRole, BadScope, StaleFactor, TooFast, Locked, BadLogin, BadCounter, BadLink}
+	return []Reason{NoProof, BadBinding, BadOrigin, BadRole, BadAct, BadScope, StaleFactor, TooFast, Locked, BadLogin, BadCounter, BadLink}
 }
 
 // Recorder writes to the audit log.
@@ -107,7 +108,7 @@ type Refused struct {
 // Refuse counts and records. An entry that cannot be written is logged; the refusal
 // stands either way.
 func (r *Refusals) Refuse(ctx context.Context, f Refused) {
-	r.counter.WithLabelValues(string(f.Why)).Inc()
+	r.count(f.Why)
 	e := audit.Entry{Actor: f.Who, Role: f.Role, Action: "access", Object: f.Object, Result: "refused", Source: f.Source}
 	e.Detail = map[string]string{"rule": string(f.Why)}
 	if f.Who == "" {
@@ -126,6 +127,8 @@ func (r *Refusals) Refuse(ctx context.Context, f Refused) {
 		r.cfg.OwnLog.ErrorContext(ctx, "refusal not recorded", slog.Any("err", err))
 	}
 }
+
+func (r *Refusals) count(why Reason) { r.counter.WithLabelValues(string(why)).Inc() }
 
 // gather tells whether a stranger's refusal gets an entry of its own, and how many
 // had none since the last.

@@ -194,7 +194,7 @@ func (c *peopleVerifyCmd) Run(s streams) error {
 		return fmt.Errorf("read approvals: %w", err)
 	}
 	var list struct {
-		Items []approval.Record `json:"items"`
+		Items []approval.Signature `json:"items"`
 	}
 	if err := json.Unmarshal(b, &list); err != nil || len(list.Items) == 0 {
 		return usagef("want the JSON of GET /auth/v1/approvals/ID with at least one approval")

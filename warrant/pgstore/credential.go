@@ -50,7 +50,7 @@ func enrolEntry(action string, p warrant.Person, enrolment, source string) audit
 func (s *Store) Password(ctx context.Context, id warrant.PersonID) (Password, error) {
 	var pw Password
 	err := s.pool.QueryRow(ctx, "select hash, totp from person_password where person_id = $1", id).Scan(&pw.Hash, &pw.TOTP)
-	return pw, notFound(interpret(err))
+	return pw, notFound(err)
 }
 
 // TakeStep uses a TOTP step up: the same or an older one is ErrNotFound from then on.

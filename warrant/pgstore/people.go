@@ -182,5 +182,5 @@ func notFound(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return warrant.ErrNotFound
 	}
-	return err
+	return interpret(err)
 }

@@ -172,7 +172,7 @@ func (s *Store) BeginCeremony(ctx context.Context, c Challenge, validity time.Du
 func (s *Store) EndCeremony(ctx context.Context, kind, id string) (data []byte, err error) {
 	err = s.pool.QueryRow(ctx, "delete from signin_challenge where id = $1 and kind = $2 and expires_at > $3 returning data", id, kind, s.clock()).Scan(&data)
 	if err != nil {
-		return nil, notFound(interpret(err))
+		return nil, notFound(err)
 	}
 	return data, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -73,6 +74,9 @@ func interpret(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
+	if pg.Code == "22021" { // character_not_in_repertoire, such as NUL
+		return &warrant.RuleError{Rule: warrant.RuleIncomplete, Reason: "a text holds an octet that no text has"}
+	}
 	switch pg.ConstraintName {
 	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "agency_delivery_confirmed_by_another", "warrant_purge_four_eyes",
 		"person_enabled_by_another", "person_not_enabled_by_self", "person_clearance_confirmed_by_another", "enrolment_confirmed_by_another",
@@ -122,6 +126,7 @@ func (s *Store) refused(ctx context.Context, e audit.Entry, err error) error {
 		return err
 	}
 	e.Result = "refused"
+	e.Object = strings.ReplaceAll(strings.ToValidUTF8(e.Object, "?"), "\x00", "?") // as the caller named it
 	if _, auditErr := s.audit.Record(ctx, s.pool, e); auditErr != nil {
 		return auditErr
 	}

@@ -38,7 +38,7 @@ func (h *handlers) beginApproval(ctx context.Context, in *beginApprovalInput) (*
 	return out, nil
 }
 
-type approvalOutput struct{ Body approval.Record }
+type approvalOutput struct{ Body approval.Signature }
 
 func (h *handlers) finishApproval(ctx context.Context, in *finishInput) (*approvalOutput, error) {
 	c, by, err := h.keyHolder(ctx)
@@ -49,7 +49,7 @@ func (h *handlers) finishApproval(ctx context.Context, in *finishInput) (*approv
 	if err != nil {
 		return nil, h.refusedKey(ctx, err, by.ID, "finish-approval")
 	}
-	return &approvalOutput{Body: approval.NewRecord(a)}, nil
+	return &approvalOutput{Body: approval.NewSignature(a)}, nil
 }
 
 type approvalsInput struct {
@@ -58,7 +58,7 @@ type approvalsInput struct {
 
 type approvalsOutput struct {
 	Body struct {
-		Items []approval.Record `json:"items"`
+		Items []approval.Signature `json:"items"`
 	}
 }
 
@@ -72,9 +72,9 @@ func (h *handlers) approvals(ctx context.Context, in *approvalsInput) (*approval
 		return nil, problem.From(err)
 	}
 	out := &approvalsOutput{}
-	out.Body.Items = make([]approval.Record, len(all))
+	out.Body.Items = make([]approval.Signature, len(all))
 	for i, a := range all {
-		out.Body.Items[i] = approval.NewRecord(a)
+		out.Body.Items[i] = approval.NewSignature(a)
 	}
 	return out, nil
 }

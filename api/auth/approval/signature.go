@@ -7,9 +7,9 @@ import (
 	"github.com/ligate/ligate/warrant/signin"
 )
 
-// Record is an approval as the API shows it and an auditor keeps it. Octets are
+// Signature is an approval as the API shows it and an auditor keeps it. Octets are
 // base64, as encoding/json writes them.
-type Record struct {
+type Signature struct {
 	Warrant           string    `json:"warrant"`
 	Version           int       `json:"version"`
 	Person            string    `json:"person"`
@@ -25,9 +25,9 @@ type Record struct {
 	CreatedAt         time.Time `json:"created_at"`
 }
 
-// NewRecord shows an approval.
-func NewRecord(a signin.Approval) Record {
-	return Record{
+// NewSignature shows an approval.
+func NewSignature(a signin.Approval) Signature {
+	return Signature{
 		Warrant: string(a.WarrantID), Version: a.Version, Person: string(a.PersonID), OrderHash: a.OrderHash, Nonce: a.Nonce, RPID: a.RPID, Origin: a.Origin,
 		CredentialID: a.CredentialID, PublicKey: a.PublicKey, AuthenticatorData: a.AuthenticatorData, ClientData: a.ClientData, Signature: a.Signature,
 		CreatedAt: a.CreatedAt,
@@ -35,7 +35,7 @@ func NewRecord(a signin.Approval) Record {
 }
 
 // Approval is what Verify takes.
-func (r Record) Approval() signin.Approval {
+func (r Signature) Approval() signin.Approval {
 	return signin.Approval{
 		WarrantID: warrant.ID(r.Warrant), Version: r.Version, PersonID: warrant.PersonID(r.Person), OrderHash: r.OrderHash, Nonce: r.Nonce, RPID: r.RPID,
 		Origin: r.Origin, CredentialID: r.CredentialID, PublicKey: r.PublicKey, AuthenticatorData: r.AuthenticatorData, ClientData: r.ClientData,
