@@ -302,6 +302,23 @@ func TestSessionsEndAndAreBound(t *testing.T) {
 	}
 }
 
+// A session that began with a client certificate ends without it.
+func TestSessionIsBoundToTheCertificate(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	p := o.keyHolder("Petra", "drafter")
+	begun := o.want(o.do("", "POST", "/auth/v1/passkey/login/begin", ""), 200)
+	in := o.want(o.do("mallory", "POST", "/auth/v1/passkey/login/finish", finish(begun.field("ceremony"), p.key.Get(t, begun.raw(t, "options"))), agent), 200)
+	for _, tt := range []struct {
+		cert string
+		want int
+	}{{"mallory", 200}, {"ann", 401}, {"mallory", 401}} {
+		if a := o.do(tt.cert, "GET", "/auth/v1/session", "", agent, "Cookie: "+cookieOf(in)); a.status != tt.want || a.status == 200 && a.field("name") != "Petra" {
+			t.Errorf("with the certificate of %s: %d %s, want %d", tt.cert, a.status, a.body, tt.want)
+		}
+	}
+}
+
 func TestSignOutHereThereEverywhere(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -16,7 +16,7 @@ import (
 func (s *Store) KeepApproval(ctx context.Context, by warrant.Actor, session string, a signin.Approval, k signin.Passkey) error {
 	a.CreatedAt = s.clock()
 	e := entry(by, "approval.sign", "", string(a.WarrantID))
-	e.Detail = map[string]string{"version": fmt.Sprint(a.Version)}
+	e.Detail = map[string]string{"version": fmt.Sprint(a.Version), "public_key": keyHash(a.PublicKey)}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		w, err := lock(ctx, tx, a.WarrantID)
 		if err != nil {

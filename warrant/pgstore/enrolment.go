@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -69,9 +70,9 @@ func (s *Store) Bootstrap(ctx context.Context, hash []byte) (signin.Enrolment, e
 	return en, err
 }
 
-// AwaitsBootstrap reports whether nobody is known and no bootstrap link counts.
+// AwaitsBootstrap reports whether nobody is confirmed and no bootstrap link counts.
 func (s *Store) AwaitsBootstrap(ctx context.Context) (awaits bool, err error) {
-	err = s.pool.QueryRow(ctx, `select not exists (select from person)
+	err = s.pool.QueryRow(ctx, `select not exists (select from person where confirmed_by is not null)
 		and not exists (select from enrolment where person_id is null and remaining > 0 and expires_at > $1)`, s.clock()).Scan(&awaits)
 	if err != nil {
 		return false, fmt.Errorf("look for people: %w", interpret(err))
@@ -116,24 +117,25 @@ func (s *Store) use(ctx context.Context, tx pgx.Tx, id string) (signin.Enrolment
 // both may act once the second has enrolled.
 func (s *Store) EnrolPasskey(ctx context.Context, k signin.Passkey, p warrant.Person, source string) error {
 	e := audit.Entry{Actor: string(p.ID), Role: p.Role.String(), Action: "passkey.enrol", Object: string(p.ID), Result: "done", Source: source}
-	e.Detail = map[string]string{"enrolment": k.EnrolmentID, "attestation": k.Attestation}
+	e.Detail = map[string]string{"enrolment": k.EnrolmentID, "attestation": k.Attestation, "public_key": keyHash(k.PublicKey)}
 	return s.withEntry(ctx, e, func(tx pgx.Tx) error {
 		en, err := s.use(ctx, tx, k.EnrolmentID)
 		if err != nil {
 			return err
 		}
-		if en.PersonID == "" {
-			if err := s.enrolBootstrapped(ctx, tx, p, en.Remaining); err != nil {
-				return err
-			}
-		} else if en.PersonID != k.PersonID {
-			return warrant.ErrNotFound
+		switch en.PersonID {
+		case "":
+			return s.enrolBootstrapped(ctx, tx, k, p, en.Remaining)
+		case k.PersonID:
+			return s.insertPasskey(ctx, tx, k)
 		}
-		return s.insertPasskey(ctx, tx, k)
+		return warrant.ErrNotFound
 	})
 }
 
-func (s *Store) enrolBootstrapped(ctx context.Context, tx pgx.Tx, p warrant.Person, remaining int) error {
+// enrolBootstrapped makes one of the first two. The last use of the link confirms
+// both who came through it, and nobody who came through an older one.
+func (s *Store) enrolBootstrapped(ctx context.Context, tx pgx.Tx, k signin.Passkey, p warrant.Person, remaining int) error {
 	p.Role, p.SignIn, p.AddedBy, p.CreatedAt = warrant.Sysadmin, warrant.ByPasskey, ceremony, s.clock()
 	if err := p.Validate(); err != nil {
 		return err
@@ -141,15 +143,19 @@ func (s *Store) enrolBootstrapped(ctx context.Context, tx pgx.Tx, p warrant.Pers
 	if err := s.insertPerson(ctx, tx, p, nil); err != nil {
 		return err
 	}
-	if remaining > 0 {
-		return nil
+	if err := s.insertPasskey(ctx, tx, k); err != nil || remaining > 0 {
+		return err
 	}
-	_, err := tx.Exec(ctx, "update person set confirmed_by = 'setup' where added_by = $1 and confirmed_by is null", ceremony)
+	_, err := tx.Exec(ctx, "update person set confirmed_by = 'setup' where id in (select person_id from passkey where enrolment_id = $1)", k.EnrolmentID)
 	if err != nil {
 		return fmt.Errorf("confirm the first people: %w", interpret(err))
 	}
 	return nil
 }
+
+// keyHash names a public key on the audit log, so that an auditor can hold a
+// signature's key against it.
+func keyHash(cose []byte) string { return hex.EncodeToString(signin.Hash(string(cose))) }
 
 func (s *Store) insertPasskey(ctx context.Context, tx pgx.Tx, k signin.Passkey) error {
 	_, err := tx.Exec(ctx, `insert into passkey (id, person_id, enrolment_id, public_key, attestation, aaguid, sign_count, backup_eligible, backup_state, transports, created_at)

@@ -52,14 +52,15 @@ func (s *Store) EnrolFirst(ctx context.Context, people []warrant.Person) ([]warr
 	return people, err
 }
 
-// nobodyYet holds the table of people and checks that it is empty. What bootstrap
-// links there are, are void from here on.
+// nobodyYet holds the table of people and checks that nobody is confirmed: who used
+// one half of a bootstrap link is nobody yet. What bootstrap links there are, are
+// void from here on.
 func nobodyYet(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "lock table person in exclusive mode"); err != nil {
 		return fmt.Errorf("lock people: %w", interpret(err))
 	}
 	var known int
-	if err := tx.QueryRow(ctx, "select count(*) from person").Scan(&known); err != nil {
+	if err := tx.QueryRow(ctx, "select count(*) from person where confirmed_by is not null").Scan(&known); err != nil {
 		return fmt.Errorf("count people: %w", interpret(err))
 	}
 	if known > 0 {

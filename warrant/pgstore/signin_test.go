@@ -153,8 +153,15 @@ func TestBootstrapMakesTwo(t *testing.T) {
 	if err != nil || awaits() {
 		t.Fatalf("%v, awaits %v", err, awaits())
 	}
+	stale := warrant.Person{ID: "p-0", Name: "Stale"}
+	if err := o.EnrolPasskey(t.Context(), key("k0", stale, en), stale, ""); err != nil {
+		t.Fatal(err)
+	}
+	if en, err = o.Bootstrap(t.Context(), signin.Hash("newest")); err != nil { // the half that was used does not block it
+		t.Fatal(err)
+	}
 	one, two, three := warrant.Person{ID: "p-1", Name: "One"}, warrant.Person{ID: "p-2", Name: "Two"}, warrant.Person{ID: "p-3", Name: "Three"}
-	if err := o.EnrolPasskey(t.Context(), key("k0", one, old), one, ""); !errors.Is(err, warrant.ErrNotFound) {
+	if err := o.EnrolPasskey(t.Context(), key("k9", one, old), one, ""); !errors.Is(err, warrant.ErrNotFound) {
 		t.Errorf("the older link: %v", err)
 	}
 	if err := o.EnrolPasskey(t.Context(), key("k1", one, en), one, ""); err != nil {
@@ -174,6 +181,9 @@ func TestBootstrapMakesTwo(t *testing.T) {
 			t.Errorf("%s: %+v, %v", id, p, err)
 		}
 	}
+	if _, err := o.ActivePerson(t.Context(), "p-0"); !errors.Is(err, warrant.ErrNotFound) {
+		t.Errorf("who used half of an older link is active: %v", err)
+	}
 	if err := o.EnrolPasskey(t.Context(), key("k3", three, en), three, ""); !errors.Is(err, warrant.ErrNotFound) {
 		t.Errorf("a third: %v", err)
 	}
@@ -192,7 +202,7 @@ func TestBootstrapMakesTwo(t *testing.T) {
 		}
 		actions = append(actions, a)
 	}
-	if want := []string{"enrolment.bootstrap", "enrolment.bootstrap", "passkey.enrol", "passkey.enrol"}; !slices.Equal(actions, want) {
+	if want := []string{"enrolment.bootstrap", "enrolment.bootstrap", "passkey.enrol", "enrolment.bootstrap", "passkey.enrol", "passkey.enrol"}; !slices.Equal(actions, want) {
 		t.Errorf("log %v, want %v", actions, want)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -46,8 +47,8 @@ type RP struct {
 // New validates the configuration. The relying party's id is the origin's host name.
 func New(cfg Config) (*RP, error) {
 	u, err := url.Parse(cfg.Origin)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.String() != "https://"+u.Host {
-		return nil, errors.New("passkey: Origin: want https://HOST or https://HOST:PORT")
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.String() != "https://"+u.Host || u.Port() == "443" || u.Host != strings.ToLower(u.Host) {
+		return nil, errors.New("passkey: Origin: want https://host or https://host:port, in small letters, without :443")
 	}
 	web, err := webauthn.New(&webauthn.Config{
 		RPID: u.Hostname(), RPDisplayName: "ligate", RPOrigins: []string{cfg.Origin},

@@ -143,7 +143,7 @@ func TestAnswersAndForeignKeys(t *testing.T) {
 
 func TestOriginIsAHost(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "http://li.example.net", "https://127.0.0.1:8440", "https://li.example.net/", "https://", "https://a@li.example.net"} {
+	for _, bad := range []string{"", "http://li.example.net", "https://127.0.0.1:8440", "https://li.example.net/", "https://", "https://a@li.example.net", "https://li.example.net:443", "https://LI.example.net"} {
 		if _, err := passkey.New(passkey.Config{Origin: bad}); err == nil {
 			t.Errorf("%q is taken for an origin", bad)
 		}
