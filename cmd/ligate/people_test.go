@@ -2,15 +2,18 @@ package main
 
 import (
 	"crypto/tls"
+	"encoding/base32"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ligate/ligate/api/auth/password"
 	"github.com/ligate/ligate/internal/authtest"
 )
 
@@ -141,6 +144,50 @@ func TestPeopleFromAShell(t *testing.T) {
 		t.Errorf("enabled: %s", out)
 	}
 	st.machineFromAShell(t, must)
+	st.passwordFromAShell(t, must)
+}
+
+// Who has a password signs in from a shell too.
+func (st *story) passwordFromAShell(t *testing.T, must func(string, ...string) string) {
+	t.Helper()
+	out := must("root1", "people", "invite", "--name", "Pia", "--role", "auditor", "--sign-in", "password")
+	must("root2", "people", "confirm", field(out, "person"), "--link", regexp.MustCompile(`--link (\S+)`).FindStringSubmatch(out)[1])
+	api := apiFlags{API: st.api, Server: st.server}.with(tls.Certificate{}, "")
+	_, token, _ := strings.Cut(field(out, "link"), "#")
+	var begun struct{ Ceremony, URI string }
+	words := map[string]any{"token": token, "password": "nobody guesses these words"}
+	if _, err := api.do(t.Context(), http.MethodPost, "/auth/v1/password/enrol/begin", words, &begun); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(begun.URI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(u.Query().Get("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := password.StepAt(time.Now())
+	first := map[string]any{"ceremony": begun.Ceremony, "code": password.Code(secret, step)}
+	if _, err := api.do(t.Context(), http.MethodPost, "/auth/v1/password/enrol/finish", first, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(st.path("secret"), []byte("nobody guesses these words\n"+password.Code(secret, step+1)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	login := []string{"people", "login", "--name", "Pia", "--secret", st.path("secret"), "--out", st.path("pia"), "--api", st.api, "--server", st.server}
+	if _, err := st.cli(t.Context(), login...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.cli(t.Context(), "people", "list", "--api", st.api, "--server", st.server, "--token", st.path("pia")); err != nil {
+		t.Error(err)
+	}
+	if _, err := st.cli(t.Context(), append(login[:7:7], st.path("pia2"), "--api", st.api, "--server", st.server)...); err == nil {
+		t.Error("a code counts twice")
+	}
+	if _, err := os.Stat(st.path("pia2")); err == nil {
+		t.Error("a file is left where no token is")
+	}
 }
 
 func (st *story) machineFromAShell(t *testing.T, must func(string, ...string) string) {
