@@ -236,8 +236,11 @@ func Source(r *http.Request) string {
 	return host
 }
 
-// freshOperations ask for a second factor that is not older than FreshFor.
-func freshOperations() []string { return []string{"approve-warrant", "purge-warrant"} }
+// asksFresh tells the operations that ask for a second factor not older than
+// FreshFor: all that approve or purge, by their ids.
+func asksFresh(operation string) bool {
+	return strings.HasPrefix(operation, "approve-") || strings.HasPrefix(operation, "purge-")
+}
 
 // Operation holds what each operation asks of every caller: that a machine token
 // names it, and a fresh second factor where law is made or evidence destroyed. It
@@ -252,7 +255,7 @@ func Operation(api huma.API) func(huma.Context, func(huma.Context)) {
 			write(api, hc, problem.New(http.StatusForbidden, problem.Forbidden, "this token does not name the operation"))
 			return
 		}
-		if slices.Contains(freshOperations(), c.op) {
+		if asksFresh(c.op) {
 			if err := FreshSecondFactor(ctx, FreshFor); err != nil {
 				write(api, hc, err)
 				return

@@ -102,10 +102,12 @@ func (s *Store) LockedUntil(ctx context.Context, subjects ...string) (time.Time,
 func (s *Store) Failed(ctx context.Context, subject string, free int) error {
 	now := s.clock()
 	return s.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "delete from signin_failure where last_at < $1", now.Add(-signin.ForgetFailures)); err != nil {
+			return fmt.Errorf("forget failures: %w", interpret(err))
+		}
 		var failures int
 		err := tx.QueryRow(ctx, `insert into signin_failure (subject, failures, last_at) values ($1, 1, $2)
-			on conflict (subject) do update set failures = case when signin_failure.last_at < $3 then 1 else signin_failure.failures + 1 end, last_at = $2
-			returning failures`, subject, now, now.Add(-signin.ForgetFailures)).Scan(&failures)
+			on conflict (subject) do update set failures = signin_failure.failures + 1, last_at = $2 returning failures`, subject, now).Scan(&failures)
 		if err != nil {
 			return fmt.Errorf("count failure: %w", interpret(err))
 		}

@@ -77,6 +77,9 @@ func TestDatabaseHoldsSignIn(t *testing.T) {
 	if err := o.DisablePerson(t.Context(), o.root1, eve.ID, "left"); err != nil {
 		t.Fatal(err)
 	}
+	if err := o.DisablePerson(t.Context(), o.root1, o.carl.ID, "left"); err != nil {
+		t.Fatal(err)
+	}
 	token, err := o.AddMachineToken(t.Context(), o.root1, signin.MachineToken{Name: "m", Role: warrant.Auditor, Operations: []string{"list-alarms"}, ExpiresAt: time.Now().Add(time.Hour)}, signin.Hash("m"))
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +117,7 @@ func TestDatabaseHoldsSignIn(t *testing.T) {
 		{"insert into machine_token select 'b', name, sha256('b'), 'approver', operations, added_by, null, created_at, expires_at from machine_token where id = $1", token.ID, "machine_token_role_known"},
 		{"insert into machine_token select 'b', name, sha256('b'), role, operations, added_by, null, created_at, created_at + interval '91 days' from machine_token where id = $1", token.ID, "machine_token_short"},
 		{"update warrant set state = 'approved', version = version + 1, approver = '" + string(paul.ID) + "' where id = $1", string(sub.ID), "warrant_approval_signed"},
+		{"update warrant set state = 'approved', version = version + 1, approver = '" + string(o.carl.ID) + "' where id = $1", string(sub.ID), "warrant_approver_active"},
 		{"insert into approval_signature select $1, 2, '" + string(dora.ID) + "', sha256(''), sha256(''), '', '', id, public_key, '', '', '', now() from passkey where person_id = '" + string(dora.ID) + "'", string(sub.ID), "approval_signature_own_passkey"},
 		{"insert into approval_signature select $1, 2, '" + string(paul.ID) + "', sha256(''), sha256(''), '', '', id, public_key, '', '', '', now() from passkey where person_id = '" + string(dora.ID) + "'", string(sub.ID), "approval_signature_own_passkey"},
 		{"insert into approval_signature select $1, 2, '" + string(paul.ID) + "', sha256(''), sha256(''), '', '', id, 'mine', '', '', '', now() from passkey where person_id = '" + string(paul.ID) + "'", string(sub.ID), "approval_signature_own_passkey"},

@@ -88,6 +88,8 @@ func interpret(err error) error {
 		return warrant.ErrExists
 	case "approval_signature_pk", "person_oidc_pk", "passkey_pk", "machine_token_pk":
 		return warrant.ErrExists
+	case "warrant_approver_active":
+		return &warrant.RuleError{Rule: warrant.RuleNotEnrolled, Reason: "this person is disabled or no longer cleared"}
 	case "warrant_approval_signed":
 		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "sign this version with your passkey first"}
 	case "warrant_version_follows":
