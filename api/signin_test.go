@@ -429,6 +429,10 @@ func TestApprovalIsSigned(t *testing.T) {
 	if a := paul.do("POST", approve, typed, "If-Match: "+etag); a.status != 200 || a.field("state") != "approved" {
 		t.Fatalf("approve: %d %s", a.status, a.body)
 	}
+	enrolled, sealed := o.entries("passkey.enrol"), o.entries("approval.sign")
+	if len(enrolled) != 1 || len(sealed) != 1 || sealed[0].Entry.Detail["public_key"] != enrolled[0].Entry.Detail["public_key"] || sealed[0].Entry.Warrant != "L-1" {
+		t.Errorf("the log does not tie the signature to the key: %+v %+v", enrolled, sealed)
+	}
 	record := o.record(id)
 	w, err := o.store.Warrant(t.Context(), warrant.Actor{Person: warrant.Person{ID: "x", Role: warrant.Auditor, Confirmed: true}}, warrant.ID(id))
 	o.must(err)

@@ -142,3 +142,26 @@ func TestVerifyFindsChanges(t *testing.T) {
 		t.Errorf("another key: %v", err)
 	}
 }
+
+// Whatever an auditor is handed, what verifies is what was signed.
+func FuzzVerify(f *testing.F) {
+	key := []byte("01234567890123456789012345678901")
+	var good signin.Approval
+	f.Add([]byte("{}"), make([]byte, 37), []byte{0x30}, []byte{0xa0})
+	f.Add([]byte(`{"type":"webauthn.get","challenge":"","origin":""}`), []byte{}, []byte{}, []byte{0xa5, 1, 2})
+	f.Fuzz(func(t *testing.T, client, data, signature, public []byte) {
+		if good.ClientData == nil {
+			good = signed(t, key, func(*authtest.Authenticator) {})
+		}
+		foreign := good
+		foreign.ClientData, foreign.AuthenticatorData, foreign.Signature, foreign.PublicKey = client, data, signature, public
+		if approval.Verify(foreign) == nil {
+			t.Error("a record of random octets verifies")
+		}
+		mixed := good
+		mixed.ClientData, mixed.AuthenticatorData = append(slices.Clone(good.ClientData), client...), append(slices.Clone(good.AuthenticatorData), data...)
+		if same := len(client) == 0 && len(data) == 0; (approval.Verify(mixed) == nil) != same {
+			t.Errorf("verifies with octets added, or not without: %t", same)
+		}
+	})
+}
