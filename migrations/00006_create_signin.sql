@@ -334,18 +334,25 @@ end $$;
 create trigger approval_signature_guard before insert on approval_signature for each row execute function approval_signature_guard();
 
 -- Whoever may not sign in approves nothing. Whoever signs in by passkey approves with
--- a signature over the version that was submitted.
+-- a signature over the version that was submitted. Where a warrant has a second
+-- approver the same holds for both.
 -- +goose StatementBegin
 create function warrant_approval_signed() returns trigger language plpgsql as $$
+declare
+  which text;
+  who   text;
 begin
-  if new.approver is distinct from old.approver and exists (select from person where id = new.approver and confirmed_by is not null)
-     and not person_active(new.approver, now()) then
-    raise exception 'the approver may not sign in' using errcode = 'integrity_constraint_violation', constraint = 'warrant_approver_active';
-  end if;
-  if new.approver is distinct from old.approver and exists (select from person where id = new.approver and signin = 'passkey')
-     and not exists (select from approval_signature where warrant_id = new.id and version = old.version and person_id = new.approver) then
-    raise exception 'the approval is not signed' using errcode = 'integrity_constraint_violation', constraint = 'warrant_approval_signed';
-  end if;
+  foreach which in array array['approver', 'second_approver'] loop
+    who := to_jsonb(new) ->> which;
+    continue when who is null or who = '' or who is not distinct from to_jsonb(old) ->> which;
+    if exists (select from person where id = who and confirmed_by is not null) and not person_active(who, now()) then
+      raise exception 'the approver may not sign in' using errcode = 'integrity_constraint_violation', constraint = 'warrant_approver_active';
+    end if;
+    if exists (select from person where id = who and signin = 'passkey')
+       and not exists (select from approval_signature where warrant_id = new.id and version = old.version and person_id = who) then
+      raise exception 'the approval is not signed' using errcode = 'integrity_constraint_violation', constraint = 'warrant_approval_signed';
+    end if;
+  end loop;
   return new;
 end $$;
 -- +goose StatementEnd
