@@ -11,10 +11,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"gocloud.dev/blob/memblob"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -24,6 +26,7 @@ import (
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/handover"
 	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/internal/authtest"
 	"github.com/ligate/ligate/internal/pgtest"
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/li"
@@ -50,7 +53,13 @@ type office struct {
 	evidence *evidence.Store
 	verifier string
 	agencies map[string]string // ids by name
+	ids      map[string]string // of staff, by name
+	ahead    atomic.Int64      // how far the office's clock is ahead, in nanoseconds
+	refusals *prometheus.Registry
+	provider *authtest.Provider // the identity provider
 }
+
+func (o *office) now() time.Time { return time.Now().Add(time.Duration(o.ahead.Load())) }
 
 // auditDB is the audit log on the test's database.
 type auditDB struct{ *office }
@@ -80,7 +89,7 @@ func (a auditDB) Export(ctx context.Context, w io.Writer) error { return a.log.E
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	o := &office{t: t, certs: map[string]tls.Certificate{}, pool: server.Pool(t), agencies: map[string]string{}}
+	o := &office{t: t, certs: map[string]tls.Certificate{}, pool: server.Pool(t), agencies: map[string]string{}, ids: map[string]string{}}
 	secret, verifier, err := audit.NewKey("test")
 	o.must(err)
 	o.verifier = verifier
@@ -90,7 +99,7 @@ func newOffice(t *testing.T) *office {
 	o.must(err)
 	keepers, err := document.New([]string{recipient})
 	o.must(err)
-	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal})
+	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now})
 	o.must(err)
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
 	o.must(err)
@@ -104,10 +113,13 @@ func newOffice(t *testing.T) *office {
 	for name, role := range map[string]warrant.Role{"ann": warrant.Drafter, "bob": warrant.Approver, "aud": warrant.Auditor, "root1": warrant.Sysadmin, "root2": warrant.Sysadmin} {
 		people = append(people, warrant.Person{Name: name, Role: role, Cert: pki.Fingerprint(o.certs[name].Certificate[0])})
 	}
-	_, err = o.store.EnrolFirst(t.Context(), people)
+	people, err = o.store.EnrolFirst(t.Context(), people)
 	o.must(err)
+	for _, p := range people {
+		o.ids[p.Name] = string(p.ID)
+	}
 	handler, err := api.New(api.Config{
-		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler),
+		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler), SignIn: o.signIn(), Metrics: o.refusals,
 		Admin: admin.Config{
 			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge,
 			Gateways:  func() []admin.GatewayView { return []admin.GatewayView{{ID: "gw-1", Up: true}} },
@@ -117,7 +129,7 @@ func newOffice(t *testing.T) *office {
 	})
 	o.must(err)
 	srv := httptest.NewUnstartedServer(handler)
-	srv.TLS = pki.Server(o.own)
+	srv.TLS = pki.ServerAsking(o.own)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
@@ -159,7 +171,11 @@ func (o *office) do(who, method, path, body string, headers ...string) answer {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: pki.Client(o.certs[who], pki.Fingerprint(o.own.Certificate[0])), DisableKeepAlives: true}}
+	tlsConfig := pki.Client(o.certs[who], pki.Fingerprint(o.own.Certificate[0]))
+	if who == "" { // no certificate
+		tlsConfig.Certificates = nil
+	}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig, DisableKeepAlives: true}}
 	resp, err := c.Do(req)
 	o.must(err)
 	defer resp.Body.Close()

@@ -17,7 +17,7 @@ import (
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
-// Config is what the admin API needs; all fields are required.
+// Config is what the admin API needs; fields without a note are required.
 type Config struct {
 	Store     *pgstore.Store
 	Plan      li.NumberPlan
@@ -25,6 +25,10 @@ type Config struct {
 	CheckKeys func(recipients []string) error // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
 	Changed   func() // what should be tapped may have changed
+
+	// Set by package api where people sign in by other ways than certificates.
+	Origin string        // of our pages, for enrolment links
+	Idle   time.Duration // after which a session ends
 }
 
 // GatewayView is a gateway as the ADMF sees it; it says nothing of Tasks.
@@ -42,6 +46,10 @@ func Register(api huma.API, cfg Config) {
 	h.registerWarrants(api)
 	h.registerLife(api)
 	h.registerPeople(api)
+	if cfg.Origin != "" {
+		h.registerAccess(api)
+		h.registerTokens(api)
+	}
 	h.registerDelivery(api)
 	h.registerOperations(api)
 }

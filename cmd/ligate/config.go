@@ -206,8 +206,8 @@ type adminConfig struct {
 	Names          []string          `yaml:"names"`  // DNS names and addresses in its certificate
 	Gateways       []adminNodeConfig `yaml:"gateways"`
 	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
-
-	Documents documentsConfig `yaml:"documents"` // papers of warrants
+	SignIn         signInConfig      `yaml:"sign_in"`         // beside certificates; without origin none
+	Documents      documentsConfig   `yaml:"documents"`       // papers of warrants
 }
 
 type documentsConfig struct {
@@ -256,6 +256,7 @@ func (c *config) setDefaults() {
 	if c.Admin.ReconcileEvery == 0 {
 		c.Admin.ReconcileEvery = duration(defaultReconcileEvery)
 	}
+	c.Admin.SignIn.setDefaults()
 	c.Gateway.setDefaults()
 	c.Mediation.X2X3.setDefaults()
 	if len(c.Admin.Names) == 0 {

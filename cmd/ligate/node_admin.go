@@ -38,8 +38,12 @@ func (n *node) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	signIn, err := n.signIn()
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Config{
-		Version: version, People: n.db.warrants, Log: n.log,
+		Version: version, People: n.db.warrants, Log: n.log, SignIn: signIn, Metrics: n.ops,
 		Admin: admin.Config{
 			Store: n.db.warrants, Plan: n.cfg.plan(), Changed: tasker.Nudge, PurgeLIID: store.Purge,
 			Gateways:  func() []admin.GatewayView { return gatewayViews(tasker) },
@@ -54,6 +58,9 @@ func (n *node) buildAdmin() error {
 	cert, err := n.cfg.secrets().api(n.cfg.Admin.Names)
 	if err != nil {
 		return err
+	}
+	if signIn != nil {
+		return n.listen("api", n.cfg.Admin.Listen, pki.ServerAsking(cert), handler)
 	}
 	return n.listen("api", n.cfg.Admin.Listen, pki.Server(cert), handler)
 }

@@ -33,6 +33,13 @@ func (s secrets) busKey() ([]byte, error) { return pki.Secret(s.path("bus.key"),
 // dropKey names capture files so that their names tell nothing.
 func (s secrets) dropKey() ([]byte, error) { return pki.Secret(s.path("drop.key"), 32) }
 
+// signInKey seals TOTP secrets.
+func (s secrets) signInKey() ([]byte, error) { return pki.Secret(s.path("signin.key"), 32) }
+
+// approvalKey is the key of the order hashes that approvers sign. An auditor gets it
+// together with the orders.
+func (s secrets) approvalKey() ([]byte, error) { return pki.Secret(s.path("approval.key"), 32) }
+
 // sipKey authenticates what the proxy writes into messages.
 func (s secrets) sipKey() ([]byte, error) { return pki.Secret(s.path("sip.key"), 32) }
 

@@ -32,7 +32,8 @@ type office struct {
 
 func cert(c string) string { return strings.Repeat(c, 64) }
 
-func newOffice(t *testing.T) *office {
+// emptyOffice is a store that knows nobody.
+func emptyOffice(t *testing.T) *office {
 	t.Helper()
 	secret, _, err := audit.NewKey("test")
 	if err != nil {
@@ -49,6 +50,12 @@ func newOffice(t *testing.T) *office {
 	if o.Store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log}); err != nil {
 		t.Fatal(err)
 	}
+	return o
+}
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	o := emptyOffice(t)
 	people, err := o.EnrolFirst(t.Context(), []warrant.Person{
 		{Name: "Ann", Role: warrant.Drafter, Cert: cert("1")},
 		{Name: "Bob", Role: warrant.Approver, Cert: cert("2")},

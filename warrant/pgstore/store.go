@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,10 +81,15 @@ func interpret(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
+	if pg.Code == "22021" { // character_not_in_repertoire, such as NUL
+		return &warrant.RuleError{Rule: warrant.RuleIncomplete, Reason: "a text holds an octet that no text has"}
+	}
 	switch pg.ConstraintName {
 	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "agency_delivery_confirmed_by_another",
 		"warrant_purge_four_eyes", "warrant_purge_two_people", "warrant_three_people", "warrant_original_four_eyes", "legal_hold_set_by_two",
-		"legal_hold_released_by_two", "protected_number_confirmed_by_another", "protected_number_removed_by_two":
+		"legal_hold_released_by_two", "protected_number_confirmed_by_another", "protected_number_removed_by_two",
+		"person_enabled_by_another", "person_not_enabled_by_self", "person_clearance_confirmed_by_another", "enrolment_confirmed_by_another",
+		"enrolment_not_by_self", "machine_token_confirmed_by_another", "approval_signature_four_eyes":
 		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "one person may not do both"}
 	case "warrant_protected_has_third":
 		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "a target is protected: a third person has to approve"}
@@ -100,6 +106,12 @@ func interpret(err error) error {
 		return &warrant.RuleError{Rule: warrant.RuleHold, Reason: "a legal hold is in force: two people have to release it first"}
 	case "warrant_liid_unique", "person_name_unique", "person_cert_unique", "agency_name_unique", "agency_user_pk", "warrant_document_once", "protected_number_once":
 		return warrant.ErrExists
+	case "approval_signature_pk", "person_oidc_pk", "passkey_pk", "machine_token_pk":
+		return warrant.ErrExists
+	case "warrant_approver_active":
+		return &warrant.RuleError{Rule: warrant.RuleNotEnrolled, Reason: "this person is disabled or no longer cleared"}
+	case "warrant_approval_signed":
+		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "sign this version with your passkey first"}
 	case "warrant_version_follows":
 		return warrant.ErrVersion
 	case "warrant_agency", "warrant_agency_confirmed":
@@ -139,6 +151,7 @@ func (s *Store) refused(ctx context.Context, e audit.Entry, err error) error {
 		return err
 	}
 	e.Result = "refused"
+	e.Object = strings.ReplaceAll(strings.ToValidUTF8(e.Object, "?"), "\x00", "?") // as the caller named it
 	if _, auditErr := s.audit.Record(ctx, s.pool, e); auditErr != nil {
 		return auditErr
 	}

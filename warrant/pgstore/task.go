@@ -123,7 +123,7 @@ func (s *Store) TaskInfo(ctx context.Context, xid li.XID) (warrant.TaskInfo, err
 		where t.xid = $1 and w.state not in ('draft', 'submitted', 'rejected') and a.confirmed_by is not null`, xid.String()).
 		Scan(&info.WarrantID, &info.LIID, &info.AgencyID, &info.Recipients, &scope, &info.Until, &info.Quarantined, &began, &ended, &mediaUntil)
 	if err != nil {
-		return warrant.TaskInfo{}, notFound(interpret(err))
+		return warrant.TaskInfo{}, notFound(err)
 	}
 	if began == nil {
 		return warrant.TaskInfo{}, warrant.ErrNotFound // approved, never started
@@ -142,7 +142,7 @@ func (s *Store) ConfirmTask(ctx context.Context, xid li.XID, gateway string, on 
 		var liid li.LIID
 		err := tx.QueryRow(ctx, "select w.liid from task t join warrant w on w.id = t.warrant_id where t.xid = $1", xid.String()).Scan(&liid)
 		if err != nil {
-			return notFound(interpret(err))
+			return notFound(err)
 		}
 		tag, err := tx.Exec(ctx, `insert into task_gateway as g (xid, gateway, live, since) values ($1, $2, $3, $4)
 			on conflict (xid, gateway) do update set live = excluded.live, since = excluded.since where g.live <> excluded.live`,
@@ -241,7 +241,7 @@ func (s *Store) SettleAlarm(ctx context.Context, by warrant.Actor, id int64, rea
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, "update alarm set closed_at = $2 where id = $1 and closed_at is null returning kind || ' ' || object", id, s.clock()).Scan(&e.Object)
 		if err != nil {
-			return notFound(interpret(err))
+			return notFound(err)
 		}
 		_, err = s.audit.Append(ctx, tx, e)
 		return err
