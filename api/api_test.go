@@ -23,6 +23,7 @@ import (
 	"github.com/ligate/ligate/api/admin"
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/handover"
+	apihi1 "github.com/ligate/ligate/api/hi1"
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/internal/pgtest"
 	"github.com/ligate/ligate/internal/pki"
@@ -103,7 +104,10 @@ func newOffice(t *testing.T) *office {
 	}
 	_, err = o.store.EnrolFirst(t.Context(), people)
 	o.must(err)
+	orders, err := pgstore.NewHI1(pgstore.HI1Config{Store: o.store, Key: make([]byte, 32)})
+	o.must(err)
 	handler, err := api.New(api.Config{
+		HI1: &apihi1.Config{Store: orders, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Endpoint: operator()},
 		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler),
 		Admin: admin.Config{
 			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge,

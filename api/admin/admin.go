@@ -17,7 +17,7 @@ import (
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
-// Config is what the admin API needs; all fields are required.
+// Config is what the admin API needs; all fields but Inbox are required.
 type Config struct {
 	Store     *pgstore.Store
 	Plan      li.NumberPlan
@@ -25,6 +25,7 @@ type Config struct {
 	CheckKeys func(recipients []string) error // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
 	Changed   func() // what should be tapped may have changed
+	Inbox     *Inbox // orders of agencies; nil = there are none (no HI1)
 }
 
 // GatewayView is a gateway as the ADMF sees it; it says nothing of Tasks.
@@ -43,6 +44,9 @@ func Register(api huma.API, cfg Config) {
 	h.registerPeople(api)
 	h.registerDelivery(api)
 	h.registerOperations(api)
+	if cfg.Inbox != nil {
+		h.registerInbox(api)
+	}
 }
 
 // actor turns the caller into the domain's actor.

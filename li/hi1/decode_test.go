@@ -142,7 +142,9 @@ func drawn(r *rapid.T) hi1.Message {
 		}
 		return &hi1.Entry{Owner: text.Draw(r, label), Name: text.Draw(r, label), Value: text.Draw(r, label)}
 	}
-	id := func() hi1.UUID { return hi1.UUID(li.XID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(r, "uuid")).String()) }
+	id := func() hi1.UUID {
+		return hi1.UUID(li.XID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(r, "uuid")).String())
+	}
 	when := func(label string) time.Time {
 		if !rapid.Bool().Draw(r, "has "+label) {
 			return time.Time{}

@@ -73,8 +73,10 @@ func task() *hi1.Task {
 		DeliveryType: hi1.ETSI(hi1.DictDeliveryType, "IRIandCC"),
 		Destinations: []hi1.Destination{
 			{Handover: hi1.ETSI(hi1.DictHandoverFormat, "TS102232-5")},
-			{Address: &hi1.Address{Kind: hi1.AddressIPv4, Text: "192.0.2.1"}}, {Address: &hi1.Address{Kind: hi1.AddressURL, Text: "https://lemf.example:443/a?b=c"}},
-			{Address: &hi1.Address{Kind: hi1.AddressIPv6, Text: "2001:0db8:0000:0000:0000:0000:0000:0001"}}, {Address: &hi1.Address{Kind: hi1.AddressEmail, Text: "a.b@lemf.example"}},
+			{Address: &hi1.Address{Kind: hi1.AddressIPv4, Text: "192.0.2.1"}},
+			{Address: &hi1.Address{Kind: hi1.AddressURL, Text: "https://lemf.example:443/a?b=c"}},
+			{Address: &hi1.Address{Kind: hi1.AddressIPv6, Text: "2001:0db8:0000:0000:0000:0000:0000:0001"}},
+			{Address: &hi1.Address{Kind: hi1.AddressEmail, Text: "a.b@lemf.example"}},
 			{Address: &hi1.Address{Kind: hi1.AddressEndpoint, Endpoint: &hi1.Endpoint{Country: "DE", ID: "lemf"}}},
 		},
 		Approvals: []hi1.Approval{approval()}, CSPID: &hi1.Endpoint{Country: "DE", ID: "op"}, HandlingProfile: &hi1.Entry{Owner: "a", Name: "b", Value: "c"},
@@ -290,7 +292,9 @@ func TestEncodeRefuses(t *testing.T) {
 		"country":           change(func(m *hi1.Message) { m.Sender.Country = "de" }),
 		"long text":         change(func(m *hi1.Message) { m.ProfileOwner = strings.Repeat("x", 256) }),
 		"65 actions":        change(func(m *hi1.Message) { m.Requests = make([]hi1.ActionRequest, 65) }),
-		"address of two":    change(func(m *hi1.Message) { m.Requests[1].Create.Object.(*hi1.Task).Destinations[1].Address.Endpoint = &hi1.Endpoint{Country: "DE", ID: "x"} }),
+		"address of two": change(func(m *hi1.Message) {
+			m.Requests[1].Create.Object.(*hi1.Task).Destinations[1].Address.Endpoint = &hi1.Endpoint{Country: "DE", ID: "x"}
+		}),
 	} {
 		for _, f := range forms() {
 			var fault *hi1.Fault

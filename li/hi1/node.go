@@ -21,8 +21,13 @@ const (
 // the default.
 func prefixed() [][2]string {
 	return [][2]string{
-		{"xsi", nsXSI}, {"common", nsCommon}, {"auth", nsAuthorisation}, {"doc", nsDocument},
-		{"notif", nsNotification}, {"task", nsTask}, {"etsi", nsETSI},
+		{"xsi", nsXSI},
+		{"common", nsCommon},
+		{"auth", nsAuthorisation},
+		{"doc", nsDocument},
+		{"notif", nsNotification},
+		{"task", nsTask},
+		{"etsi", nsETSI},
 	}
 }
 
