@@ -107,7 +107,7 @@ func newOffice(t *testing.T) *office {
 	orders, err := pgstore.NewHI1(pgstore.HI1Config{Store: o.store, Key: make([]byte, 32)})
 	o.must(err)
 	handler, err := api.New(api.Config{
-		HI1: &apihi1.Config{Store: orders, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Endpoint: operator()},
+		HI1:     &apihi1.Config{Store: orders, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Endpoint: operator()},
 		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler),
 		Admin: admin.Config{
 			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge,
