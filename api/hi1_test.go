@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -315,4 +316,25 @@ func TestElectronicOrdersOfOthersAreUnknown(t *testing.T) {
 	if statuses[201] != 1 || statuses[409] != 1 {
 		t.Errorf("taking two orders of one LIID: %v", statuses)
 	}
+}
+
+// The order in docs/hi1.md is one that is taken.
+func TestDocumentedOrderIsTaken(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	doc, err := os.ReadFile("../docs/hi1.md")
+	o.must(err)
+	_, rest, _ := strings.Cut(string(doc), "```xml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	a := o.do("ina", "POST", "/hi1/v1", example, "Content-Type: application/xml")
+	m, err := hi1.DecodeXML(a.body)
+	if err != nil || len(m.Responses) != 3 {
+		t.Fatalf("%d %s %v", a.status, a.body, err)
+	}
+	for _, r := range m.Responses {
+		if r.Create == nil {
+			t.Errorf("%+v", r.Error)
+		}
+	}
+	o.taken()
 }
