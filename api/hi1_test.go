@@ -222,7 +222,7 @@ func TestElectronicOrderToWarrant(t *testing.T) {
 	if a := o.do("ann", "POST", "/admin/v1/warrants/"+id+"/approve", typed, "If-Match: "+etag); a.status != 403 {
 		t.Errorf("who took the order approved it: %d", a.status)
 	}
-	etag = o.act("bob", id, "approve", etag, typed)
+	o.act("bob", id, "approve", etag, typed)
 	expect("approved", "AwaitingProvisioning Approved Approved")
 	o.must(o.store.Due(t.Context(), time.Now()))
 	expect("started", "Active Approved Approved")
