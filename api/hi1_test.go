@@ -224,6 +224,9 @@ func TestElectronicOrderToWarrant(t *testing.T) {
 	}
 	o.act("bob", id, "approve", etag, typed)
 	expect("approved", "AwaitingProvisioning Approved Approved")
+	if item := o.inbox("drafted")[0]; item["warrant_state"] != "approved" || item["warrant_id"] != id || item["officer"] == "" {
+		t.Errorf("inbox: %v", item)
+	}
 	o.must(o.store.Due(t.Context(), time.Now()))
 	expect("started", "Active Approved Approved")
 	etag = o.do("ann", "GET", "/admin/v1/warrants/"+id, "").header.Get("ETag")
@@ -287,7 +290,7 @@ func TestElectronicOrdersOfOthersAreUnknown(t *testing.T) {
 	if l := o.ask("otto", "xml", hi1.ActionRequest{List: &hi1.Listing{}}); len(l.List.Records) != 0 {
 		t.Errorf("list: %+v", l.List)
 	}
-	if l := o.ask("ina", "xml", hi1.ActionRequest{List: &hi1.Listing{}}); len(l.List.Records) != 3 {
+	if l := o.ask("ina", "xml", hi1.ActionRequest{List: &hi1.Listing{}}); len(l.List.Records) != 3 || l.List.Records[0].Generation != 1 || l.List.Records[0].LastChanged.IsZero() {
 		t.Errorf("own list: %+v", l.List)
 	}
 	if l := o.ask("ina", "xml", hi1.ActionRequest{List: &hi1.Listing{ObjectType: hi1.ETSI(hi1.DictObjectType, "Task"), LastChanged: time.Now().Add(time.Hour)}}); len(l.List.Records) != 0 {

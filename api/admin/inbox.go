@@ -32,6 +32,7 @@ type inboxView struct {
 	Reason          string      `json:"reason"`
 	Officer         string      `json:"officer" doc:"who took or refused it"`
 	WarrantID       string      `json:"warrant_id"`
+	WarrantState    string      `json:"warrant_state" doc:"how far the warrant got: approved or later means accepted"`
 	Desired         string      `json:"desired" doc:"Cancelled where the agency asked for that"`
 	TaskID          string      `json:"task_id"`
 	AuthorisationID string      `json:"authorisation_id"`
@@ -55,7 +56,7 @@ type inboxFacts struct {
 func inboxViewOf(o pgstore.InboxOrder) inboxView {
 	v := inboxView{
 		ID: o.ID, AgencyID: string(o.AgencyID), LIID: string(o.LIID), State: string(o.State), Reason: o.Reason, Officer: string(o.Officer),
-		WarrantID: string(o.WarrantID), Desired: o.Wish, TaskID: string(o.TaskID), AuthorisationID: string(o.Authorisation), DocumentIDs: []string{},
+		WarrantID: string(o.WarrantID), WarrantState: o.WarrantState, Desired: o.Wish, TaskID: string(o.TaskID), AuthorisationID: string(o.Authorisation), DocumentIDs: []string{},
 		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
 	}
 	for _, d := range o.Documents {

@@ -81,8 +81,8 @@ func (s *session) list(ctx context.Context, a hi1.ActionRequest) (hi1.ActionResp
 	out := &hi1.Records{}
 	for _, o := range all {
 		out.Records = append(out.Records, hi1.Record{
-			ObjectType: *hi1.ETSI(hi1.DictObjectType, string(o.Object.Type())), Identifier: o.Object.Base().ID, Country: hi1.Country(s.caller.Agency.Country),
-			Owner: s.caller.Agency.Name, Generation: o.Generation, ExternalID: o.Object.Base().ExternalID, LastChanged: o.Changed,
+			ObjectType: *hi1.ETSI(hi1.DictObjectType, string(o.Kind)), Identifier: o.ID, Country: hi1.Country(s.caller.Agency.Country),
+			Owner: s.caller.Agency.Name, Generation: o.Generation, LastChanged: o.Changed,
 		})
 	}
 	return hi1.ActionResponse{ID: a.ID, List: out}, nil

@@ -30,7 +30,7 @@ type drafts interface {
 	AskCancel(ctx context.Context, by pgstore.HI1Caller, id hi1.UUID) (pgstore.HI1Cancel, error)
 	Object(ctx context.Context, by pgstore.HI1Caller, id hi1.UUID) (pgstore.HI1Object, error)
 	Known(ctx context.Context, by pgstore.HI1Caller, id hi1.UUID) (pgstore.HI1Object, error)
-	Objects(ctx context.Context, by pgstore.HI1Caller, kind hi1.ObjectType, since time.Time, limit int) ([]pgstore.HI1Object, error)
+	Objects(ctx context.Context, by pgstore.HI1Caller, kind hi1.ObjectType, since time.Time, limit int) ([]pgstore.HI1Record, error)
 	Notifications(ctx context.Context, by pgstore.HI1Caller, p pgstore.Page) ([]pgstore.HI1Notification, error)
 	Refused(ctx context.Context, by pgstore.HI1Caller, action, object, reason string) error
 }
@@ -124,6 +124,9 @@ func (h *handlers) post(ctx context.Context, in *postInput) (*messageOutput, err
 	}
 	f, ok := formOf(in.ContentType)
 	if !ok {
+		if err := h.cfg.Store.Refused(ctx, by, "hi1.message", "", "content type"); err != nil {
+			return nil, problem.From(err)
+		}
 		return nil, problem.New(http.StatusUnsupportedMediaType, problem.BadRequest, "Content-Type: want application/xml or application/json")
 	}
 	s := &session{cfg: h.cfg, caller: c, by: by, now: h.cfg.Now().UTC()}

@@ -51,7 +51,11 @@ func (c *cursor) take(name string) *node {
 	}
 	for i, kid := range c.n.kids {
 		if kid.name == (xml.Name{Space: c.ns, Local: name}) {
-			c.n.kids = append(c.n.kids[:i:i], c.n.kids[i+1:]...)
+			if i == 0 {
+				c.n.kids = c.n.kids[1:]
+			} else {
+				c.n.kids = append(c.n.kids[:i:i], c.n.kids[i+1:]...)
+			}
 			return kid
 		}
 		if c.format == formatXML {

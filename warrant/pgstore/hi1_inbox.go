@@ -23,6 +23,7 @@ type InboxOrder struct {
 	Reason        string
 	Officer       warrant.PersonID // who took or rejected it
 	WarrantID     warrant.ID
+	WarrantState  string // how far the warrant that was drafted from it got; empty = there is none
 	Wish          string // "Cancelled": the agency asked for it
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
@@ -32,6 +33,7 @@ type InboxOrder struct {
 }
 
 const inboxQuery = `select o.id, o.agency_id, o.liid, o.state, o.reason, coalesce(o.officer, ''), coalesce(o.warrant_id, ''),
+	coalesce((select w.state from warrant w where w.id = o.warrant_id), ''),
 	coalesce((select max(b.wish) from hi1_object b where b.agency_id = o.agency_id and b.object_id in (o.task_id, o.authorisation_id)), ''),
 	o.created_at, o.updated_at, o.task_id, o.authorisation_id,
 	array(select d.object_id from hi1_order_document d where d.order_id = o.id order by d.object_id)
@@ -39,7 +41,7 @@ const inboxQuery = `select o.id, o.agency_id, o.liid, o.state, o.reason, coalesc
 
 func scanInbox(row pgx.CollectableRow) (o InboxOrder, err error) {
 	var docs []string
-	err = row.Scan(&o.ID, &o.AgencyID, &o.LIID, &o.State, &o.Reason, &o.Officer, &o.WarrantID, &o.Wish, &o.CreatedAt, &o.UpdatedAt, &o.TaskID, &o.Authorisation, &docs)
+	err = row.Scan(&o.ID, &o.AgencyID, &o.LIID, &o.State, &o.Reason, &o.Officer, &o.WarrantID, &o.WarrantState, &o.Wish, &o.CreatedAt, &o.UpdatedAt, &o.TaskID, &o.Authorisation, &docs)
 	for _, d := range docs {
 		o.Documents = append(o.Documents, hi1.UUID(d))
 	}

@@ -47,10 +47,13 @@ type HI1Object struct {
 const ordersOf = `select o.id from hi1_order o where o.agency_id = b.agency_id and (o.task_id = b.object_id or o.authorisation_id = b.object_id
 	or exists (select from hi1_order_document d where d.order_id = o.id and d.object_id = b.object_id))`
 
-const objectQuery = `select b.object_id, b.content, b.wish,
-	  (case when b.wish = '' then 0 else 1 end) + (select count(*) from hi1_notification n where n.order_id in (` + ordersOf + `)),
-	  greatest(b.changed_at, (select max(n.at) from hi1_notification n where n.order_id in (` + ordersOf + `)))
-	from hi1_object b `
+// How often and when an object changed, as its agency can see.
+const (
+	generationOf = `(case when b.wish = '' then 0 else 1 end) + (select count(*) from hi1_notification n where n.order_id in (` + ordersOf + `))`
+	changedOf    = `greatest(b.changed_at, (select max(n.at) from hi1_notification n where n.order_id in (` + ordersOf + `)))`
+)
+
+const objectQuery = `select b.object_id, b.content, b.wish, ` + generationOf + `, ` + changedOf + ` from hi1_object b `
 
 func (h *HI1) scanObject(agency warrant.AgencyID) pgx.RowToFunc[HI1Object] {
 	return func(row pgx.CollectableRow) (o HI1Object, err error) {
@@ -131,19 +134,33 @@ func (s HI1Standing) with(state string, stopped, until *time.Time) (HI1Standing,
 	return s, err
 }
 
+// HI1Record is an object of an agency without what it says.
+type HI1Record struct {
+	ID         hi1.UUID
+	Kind       hi1.ObjectType
+	Generation uint32
+	Changed    time.Time
+}
+
 // Objects lists an agency's own objects that changed at or after since, of one kind
-// unless it is empty, the earliest change first, at most limit. The listing is on the audit log
-// first.
-func (h *HI1) Objects(ctx context.Context, by HI1Caller, kind hi1.ObjectType, since time.Time, limit int) ([]HI1Object, error) {
+// unless it is empty, the earliest change first, at most limit. The listing is on the
+// audit log first.
+func (h *HI1) Objects(ctx context.Context, by HI1Caller, kind hi1.ObjectType, since time.Time, limit int) ([]HI1Record, error) {
 	if err := h.s.Record(ctx, by.entry("hi1.list", "", string(kind))); err != nil {
 		return nil, err
 	}
-	rows, err := h.s.pool.Query(ctx, "select * from ("+objectQuery+`where b.agency_id = $1 and ($2 = '' or b.kind = $2)) as
-		all_of_it (object_id, content, wish, generation, changed) where changed >= $3 order by changed, object_id limit $4`, by.Agency, kind, since, limit)
+	rows, err := h.s.pool.Query(ctx, `select object_id, kind, generation, changed from (
+		  select b.object_id, b.kind, `+generationOf+` as generation, `+changedOf+` as changed
+		  from hi1_object b where b.agency_id = $1 and ($2 = '' or b.kind = $2)) o
+		where changed >= $3 order by changed, object_id limit $4`, by.Agency, kind, since, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list HI1 objects: %w", interpret(err))
 	}
-	return pgx.CollectRows(rows, h.scanObject(by.Agency))
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r HI1Record, err error) {
+		err = row.Scan(&r.ID, &r.Kind, &r.Generation, &r.Changed)
+		r.Changed = r.Changed.UTC()
+		return r, err
+	})
 }
 
 // HI1Notification tells an agency what became of an order.
