@@ -25,6 +25,7 @@ import (
 	"github.com/ligate/ligate/api/admin"
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/handover"
+	apihi1 "github.com/ligate/ligate/api/hi1"
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/internal/authtest"
 	"github.com/ligate/ligate/internal/pgtest"
@@ -118,7 +119,10 @@ func newOffice(t *testing.T) *office {
 	for _, p := range people {
 		o.ids[p.Name] = string(p.ID)
 	}
+	orders, err := pgstore.NewHI1(pgstore.HI1Config{Store: o.store, Key: make([]byte, 32)})
+	o.must(err)
 	handler, err := api.New(api.Config{
+		HI1:     &apihi1.Config{Store: orders, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Endpoint: operator()},
 		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler), SignIn: o.signIn(), Metrics: o.refusals,
 		Admin: admin.Config{
 			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge,

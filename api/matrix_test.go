@@ -22,6 +22,13 @@ func roles() map[string]string {
 		"approve-warrant": "p", "extend-warrant": "dp", "purge-warrant": "dp", "reject-warrant": "p", "suspend-warrant": "dp",
 		"resume-warrant": "p", "revoke-warrant": "dp",
 
+		"narrow-warrant": "dp", "confirm-original": "p", "get-warrant-history": "dpam",
+		"create-document": "dp", "list-documents": "dpam", "get-document": "dpam",
+		"create-hold": "dp", "confirm-hold": "dp", "list-holds": "dpam", "release-hold": "dp", "confirm-release-hold": "dp",
+		"create-protected-number": "dp", "confirm-protected-number": "dp", "list-protected-numbers": "dpam", "remove-protected-number": "dp",
+		"list-inbox": "dpam", "get-inbox-order": "dpam", "get-inbox-document": "dpam", "create-draft-from-inbox": "dp", "refuse-inbox-order": "dp",
+		"post-hi1-message": "g", "get-hi1-notifications": "g",
+
 		"list-people": "sam", "create-person": "s", "confirm-person": "s", "disable-person": "s", "enable-person": "s",
 		"create-enrolment": "s", "confirm-enrolment": "s", "create-clearance": "s", "confirm-clearance": "s",
 		"list-person-sessions": "s", "revoke-person-sessions": "s", "revoke-person-passkeys": "s",
@@ -49,8 +56,8 @@ type operation struct {
 	body             any // schema; nil = none
 }
 
-// document is the part of the OpenAPI document that the matrix walks.
-type document struct {
+// openAPI is the part of the OpenAPI document that the matrix walks.
+type openAPI struct {
 	Paths map[string]map[string]struct {
 		OperationID string `json:"operationId"`
 		Parameters  []struct {
@@ -64,9 +71,9 @@ type document struct {
 	Components struct{ Schemas map[string]map[string]any }
 }
 
-func (o *office) operations() (document, []operation) {
+func (o *office) operations() (openAPI, []operation) {
 	o.t.Helper()
-	var doc document
+	var doc openAPI
 	o.must(json.Unmarshal(o.do("", "GET", "/openapi.json", "").body, &doc))
 	var all []operation
 	for path, methods := range doc.Paths {
@@ -88,7 +95,7 @@ func (o *office) operations() (document, []operation) {
 }
 
 // sample makes a value that a schema takes.
-func (d document) sample(t *testing.T, schema map[string]any) any {
+func (d openAPI) sample(t *testing.T, schema map[string]any) any {
 	t.Helper()
 	if ref, ok := schema["$ref"].(string); ok {
 		return d.sample(t, d.Components.Schemas[strings.TrimPrefix(ref, "#/components/schemas/")])
@@ -126,7 +133,7 @@ func (d document) sample(t *testing.T, schema map[string]any) any {
 }
 
 // body is what an operation is sent: something that it takes.
-func (o *office) body(doc document, op operation, n int) string {
+func (o *office) body(doc openAPI, op operation, n int) string {
 	o.t.Helper()
 	liid := fmt.Sprintf("M-%d", n)
 	switch op.id {

@@ -15,6 +15,7 @@ import (
 	"github.com/ligate/ligate/api/auth"
 	"github.com/ligate/ligate/api/auth/login"
 	"github.com/ligate/ligate/api/handover"
+	"github.com/ligate/ligate/api/hi1"
 	"github.com/ligate/ligate/warrant"
 )
 
@@ -27,11 +28,12 @@ type Config struct {
 	Admin    admin.Config
 	Handover handover.Config
 	Auditor  auditor.Config
+	HI1      *hi1.Config // electronic orders and their inbox; nil = not served
 	Log      *slog.Logger
 }
 
-// maxBodyBytes bounds every request; each operation but the one that takes documents
-// stops at huma's default of 1 MiB.
+// maxBodyBytes bounds every request; each operation but those that take documents and
+// electronic orders stops at huma's default of 1 MiB.
 const maxBodyBytes = warrant.MaxDocument + 1<<10
 
 // New returns the handler of the whole API.
@@ -70,6 +72,10 @@ func New(cfg Config) (http.Handler, error) {
 			login.Register(humachi.New(doors, settings), api, *cfg.SignIn)
 		})
 		cfg.Admin.Origin, cfg.Admin.Idle = cfg.SignIn.RP.Origin(), cfg.SignIn.Idle
+	}
+	if cfg.HI1 != nil {
+		cfg.Admin.Inbox = &admin.Inbox{Store: cfg.HI1.Store, Order: hi1.OrderOf(cfg.HI1.Plan)}
+		hi1.Register(api, *cfg.HI1)
 	}
 	admin.Register(api, cfg.Admin)
 	handover.Register(api, cfg.Handover)

@@ -238,6 +238,9 @@ func Extend(w Warrant, id ID, o Order, by Actor, now time.Time) (Warrant, error)
 	if w.State != Approved && w.State != Active && w.State != Suspended && w.State != Expired {
 		return Warrant{}, broken(RuleState, "only a warrant that was approved can be extended")
 	}
+	if err := may(by, Drafter, Approver); err != nil {
+		return Warrant{}, err
+	}
 	o.Predecessor = w.ID
 	if err := o.Follows(w); err != nil {
 		return Warrant{}, err

@@ -25,6 +25,7 @@ type Config struct {
 	CheckKeys func(recipients []string) error // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
 	Changed   func() // what should be tapped may have changed
+	Inbox     *Inbox // orders of agencies; nil = there are none (no HI1)
 
 	// Set by package api where people sign in by other ways than certificates.
 	Origin string        // of our pages, for enrolment links
@@ -52,6 +53,9 @@ func Register(api huma.API, cfg Config) {
 	}
 	h.registerDelivery(api)
 	h.registerOperations(api)
+	if cfg.Inbox != nil {
+		h.registerInbox(api)
+	}
 }
 
 // actor turns the caller into the domain's actor.
@@ -68,6 +72,13 @@ func op(method, path, id, summary string) huma.Operation {
 	if method == http.MethodPost && id != "approve-warrant" && strings.HasPrefix(id, "create") {
 		o.DefaultStatus = http.StatusCreated
 	}
+	return o
+}
+
+// acting is op for who drafts or approves only: nobody else learns what there is.
+func acting(api huma.API, method, path, id, summary string) huma.Operation {
+	o := op(method, path, id, summary)
+	o.Middlewares = auth.Only(api, auth.Drafter, auth.Approver)
 	return o
 }
 

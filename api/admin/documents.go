@@ -15,7 +15,7 @@ import (
 const documentTimeout = 2 * time.Minute
 
 func (h *handlers) registerDocuments(api huma.API) {
-	add := op(http.MethodPost, "/warrants/{id}/documents", "create-document", "Keep a paper of the warrant (PDF, at most 20 MiB), sealed")
+	add := acting(api, http.MethodPost, "/warrants/{id}/documents", "create-document", "Keep a paper of the warrant (PDF, at most 20 MiB), sealed")
 	add.MaxBodyBytes, add.BodyReadTimeout = warrant.MaxDocument+1, documentTimeout
 	huma.Register(api, add, h.addDocument)
 	huma.Register(api, op(http.MethodGet, "/warrants/{id}/documents", "list-documents", "Papers of a warrant: hash, size, who, when"), h.documents)

@@ -15,9 +15,9 @@ func (h *handlers) registerHolds(api huma.API) {
 	const hold = "/warrants/{id}/holds/{hold}"
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/holds", "create-hold", "Keep a warrant from being purged, from now on"), h.setHold)
 	huma.Register(api, op(http.MethodGet, "/warrants/{id}/holds", "list-holds", "Legal holds of a warrant"), h.holds)
-	huma.Register(api, op(http.MethodPost, hold+"/confirm", "confirm-hold", "Confirm a hold as the second person"), h.confirmHold)
-	huma.Register(api, op(http.MethodPost, hold+"/release", "release-hold", "Ask for the release of a hold; it stays in force"), h.releaseHold)
-	huma.Register(api, op(http.MethodPost, hold+"/confirm-release", "confirm-release-hold", "Release a hold as the second person"), h.confirmRelease)
+	huma.Register(api, acting(api, http.MethodPost, hold+"/confirm", "confirm-hold", "Confirm a hold as the second person"), h.confirmHold)
+	huma.Register(api, acting(api, http.MethodPost, hold+"/release", "release-hold", "Ask for the release of a hold; it stays in force"), h.releaseHold)
+	huma.Register(api, acting(api, http.MethodPost, hold+"/confirm-release", "confirm-release-hold", "Release a hold as the second person"), h.confirmRelease)
 }
 
 type holdView struct {

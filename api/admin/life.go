@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/ligate/ligate/api/auth"
 	"github.com/ligate/ligate/api/problem"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/warrant"
@@ -14,8 +15,10 @@ import (
 
 func (h *handlers) registerLife(api huma.API) {
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/narrow", "narrow-warrant", "Tap less at once: fewer targets, or signalling only"), h.narrow)
-	huma.Register(api, op(http.MethodPost, "/warrants/{id}/confirm-original", "confirm-original", "The original of a provisional order came"), h.confirmOriginal)
-	huma.Register(api, op(http.MethodGet, "/warrants/{id}/history", "warrant-history", "Every act on a warrant: who, what, when, why, from where; never a target"), h.history)
+	original := op(http.MethodPost, "/warrants/{id}/confirm-original", "confirm-original", "The original of a provisional order came")
+	original.Middlewares = auth.Only(api, auth.Approver)
+	huma.Register(api, original, h.confirmOriginal)
+	huma.Register(api, op(http.MethodGet, "/warrants/{id}/history", "get-warrant-history", "Every act on a warrant: who, what, when, why, from where; never a target"), h.history)
 	h.registerDocuments(api)
 	h.registerHolds(api)
 	h.registerProtected(api)

@@ -12,10 +12,10 @@ import (
 )
 
 func (h *handlers) registerProtected(api huma.API) {
-	huma.Register(api, op(http.MethodPost, "/protected-numbers", "create-protected-number", "Protect a number: a warrant on it takes a third approval"), h.protect)
+	huma.Register(api, acting(api, http.MethodPost, "/protected-numbers", "create-protected-number", "Protect a number: a warrant on it takes a third approval"), h.protect)
 	huma.Register(api, op(http.MethodGet, "/protected-numbers", "list-protected-numbers", "Protected numbers"), h.protected)
-	huma.Register(api, op(http.MethodPost, "/protected-numbers/{id}/confirm", "confirm-protected-number", "Confirm a protected number as the second person"), h.confirmProtected)
-	huma.Register(api, op(http.MethodPost, "/protected-numbers/{id}/remove", "remove-protected-number", "Remove a protected number; takes two people, one after the other"), h.unprotect)
+	huma.Register(api, acting(api, http.MethodPost, "/protected-numbers/{id}/confirm", "confirm-protected-number", "Confirm a protected number as the second person"), h.confirmProtected)
+	huma.Register(api, acting(api, http.MethodPost, "/protected-numbers/{id}/remove", "remove-protected-number", "Remove a protected number; takes two people, one after the other"), h.unprotect)
 }
 
 type protectedView struct {

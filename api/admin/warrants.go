@@ -214,7 +214,7 @@ func (h *handlers) registerWarrants(api huma.API) {
 	huma.Register(api, op(http.MethodPatch, "/warrants/{id}", "update-warrant", "Change a draft"), h.update)
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/submit", "submit-warrant", "Hand a draft to the approver"), h.submit)
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/approve", "approve-warrant", "Approve as the second person"), h.approve)
-	huma.Register(api, op(http.MethodPost, "/warrants/{id}/extend", "extend-warrant", "Draft a successor by a new order"), h.extend)
+	huma.Register(api, acting(api, http.MethodPost, "/warrants/{id}/extend", "extend-warrant", "Draft a successor by a new order"), h.extend)
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/purge", "purge-warrant", "Destroy what was intercepted; takes two people, one after the other"), h.purge)
 	store := h.cfg.Store
 	for verb, act := range map[string]func(context.Context, warrant.Actor, warrant.ID, int, string) (warrant.Warrant, error){

@@ -268,6 +268,17 @@ func Operation(api huma.API) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// Only admits callers of the roles to an operation, before its body is read.
+func Only(api huma.API, roles ...Role) huma.Middlewares {
+	return huma.Middlewares{func(hc huma.Context, next func(huma.Context)) {
+		if _, err := Require(hc.Context(), roles...); err != nil {
+			write(api, hc, err)
+			return
+		}
+		next(hc)
+	}}
+}
+
 func write(api huma.API, hc huma.Context, err error) {
 	var p *problem.Problem
 	if !errors.As(err, &p) {

@@ -206,6 +206,7 @@ type adminConfig struct {
 	Names          []string          `yaml:"names"`  // DNS names and addresses in its certificate
 	Gateways       []adminNodeConfig `yaml:"gateways"`
 	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
+	HI1            bool              `yaml:"hi1"`             // electronic orders of agencies (TS 103 120)
 	SignIn         signInConfig      `yaml:"sign_in"`         // beside certificates; without origin none
 	Documents      documentsConfig   `yaml:"documents"`       // papers of warrants
 }

@@ -43,6 +43,9 @@ func (s secrets) approvalKey() ([]byte, error) { return pki.Secret(s.path("appro
 // sipKey authenticates what the proxy writes into messages.
 func (s secrets) sipKey() ([]byte, error) { return pki.Secret(s.path("sip.key"), 32) }
 
+// hi1Key seals the orders that agencies send.
+func (s secrets) hi1Key() ([]byte, error) { return pki.Secret(s.path("hi1.key"), 32) }
+
 // api is the certificate that the three users see.
 func (s secrets) api(names []string) (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "api", pki.Spec{CommonName: "ligate API", Names: names})

@@ -180,7 +180,7 @@ func (s *scene) historyAttacks() []attack {
 		{"insert into agency_user values ('" + string(s.agency.ID) + "', 'Mallory', '" + cert("f") + "')", "agency_immutable"},
 		{"update person set cert = '" + cert("f") + "' where id = '" + string(s.bob.ID) + "'", "person_immutable"},
 		{"update person set role = 'approver' where id = '" + string(s.ann.ID) + "'", "person_immutable"},
-		{"insert into person values ('m', 'M', 'approver', '" + cert("f") + "', 'm', 'm', now())", "person_confirmed_by_another"},
+		{"insert into person values ('m', 'M', 'approver', '" + cert("f") + "', 'm', 'm', now())", "person_confirmed_by_sysadmin"},
 		{"update tap_interval set began_at = began_at - interval '1 day'", "tap_interval_only_ends"},
 		{"insert into warrant_document select warrant_id, 9, kind, sha256('y'), bytes, pages, 'in clear', added_by, role, source, added_at from warrant_document", "warrant_document_is_sealed"},
 	}

@@ -525,7 +525,7 @@ func TestNoticesOfChanges(t *testing.T) {
 	if _, err = o.Narrow(t.Context(), o.ann, w.ID, w.Version, w.Targets[:1], 0, "nothing is tapped now"); err != nil {
 		t.Fatal(err)
 	}
-	all, err := o.Notices(t.Context())
+	all, err := o.Notices(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ func order(t *testing.T) warrant.Order {
 	return warrant.Order{
 		LIID: "L-1", Authority: "Court", Reference: "1", LegalBasis: "100a", AgencyID: "a-1", Scope: warrant.IRIAndCC,
 		Targets: []li.Identity{target(t, "+4930555001"), target(t, "sip:a@example.com")}, From: from, Until: from.Add(time.Hour), Notes: "n", Predecessor: "w-0",
+		Provisional: true, OriginalDue: from.Add(time.Minute),
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ligate/ligate/li"
@@ -51,6 +52,8 @@ func Describe(o warrant.Order) []byte {
 		{"until", o.Until.UTC().Format(time.RFC3339Nano)},
 		{"notes", o.Notes},
 		{"predecessor", string(o.Predecessor)},
+		{"provisional", strconv.FormatBool(o.Provisional)},
+		{"original_due", due(o.OriginalDue)},
 	} {
 		b = appendText(appendText(b, f.name), f.value)
 	}
@@ -58,6 +61,13 @@ func Describe(o warrant.Order) []byte {
 		b = appendText(appendText(b, "target"), t)
 	}
 	return b
+}
+
+func due(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
 }
 
 func targets(o warrant.Order) []string {
