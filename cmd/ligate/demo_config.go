@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 )
 
 // demoPorts are the addresses of the demo, all on loopback: each player has an
@@ -13,6 +15,13 @@ type demoPorts struct {
 	sip, x1, api, metrics, liMetrics string
 	alice, bob, office, pstn         string
 }
+
+// Ports below those that the kernel gives to outgoing connections, which could take one
+// before it is listened on.
+const (
+	firstPort = 10_000
+	lastPort  = 19_999
+)
 
 // freePorts looks for ports that nobody uses now.
 func freePorts() (*demoPorts, error) {
@@ -31,16 +40,23 @@ func freePorts() (*demoPorts, error) {
 		{&p.office, "127.0.0.4"},
 		{&p.pstn, "127.0.0.5"},
 	} {
-		l, err := net.Listen("tcp", want.host+":0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		*want.addr = l.Addr().String()
-		if err := l.Close(); err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+		var err error
+		if *want.addr, err = freePort(want.host); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
+}
+
+func freePort(host string) (addr string, err error) {
+	for range 100 {
+		addr = net.JoinHostPort(host, strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort+1))) //nolint:gosec // no secret
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err == nil {
+			return addr, l.Close()
+		}
+	}
+	return "", fmt.Errorf("find a free port: %w", err)
 }
 
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
