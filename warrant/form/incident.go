@@ -94,7 +94,7 @@ func (i Incident) page() page {
 			}},
 			{Heading: "What happened", Rows: []Row{
 				row("What and how", i.What), row("Warrants", orNone(i.Warrants)...), row("Intrusion", string(i.Intrusion)),
-				row("Unauthorised numbers", orNone(i.Unauthorised)...),
+				row("Unauthorised numbers", i.numbers()...),
 			}},
 			{Heading: "What was done", Rows: []Row{
 				row("Actions", i.Actions...), row("Told", orNone(told)...), row("Root cause", orOpen(i.RootCause)),
@@ -102,6 +102,14 @@ func (i Incident) page() page {
 			}},
 		},
 	}
+}
+
+// numbers never says none where nobody knows yet.
+func (i Incident) numbers() []string {
+	if i.Intrusion == NotYetKnown && len(i.Unauthorised) == 0 {
+		return []string{string(NotYetKnown)}
+	}
+	return orNone(i.Unauthorised)
 }
 
 func orNone(list []string) []string {

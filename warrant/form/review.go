@@ -1,9 +1,14 @@
 package form
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/ligate/ligate/warrant/review"
 )
 
 // QuarterlyReview is the result of holding log entries against the orders (TKÜV
@@ -46,8 +51,8 @@ func (q QuarterlyReview) Validate() error {
 	m.want(q.Population >= 0, "population")
 	m.want(q.Permille > 0 && q.Permille <= 1000, "share_permille (1 to 1000)")
 	m.want(q.Size > 0, "checkpoint_size")
-	m.want(regexp.MustCompile(`^[A-Za-z0-9+/]{43}=$`).MatchString(q.Root), "checkpoint_root (base64 of 32 octets)")
-	m.want(regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(q.Seed), "seed (64 hexadecimal digits)")
+	m.want(len(q.root()) == sha256.Size, "checkpoint_root (base64 of 32 octets)")
+	m.want(q.Seed != "" && q.Seed == q.seed(), "seed (of this quarter and checkpoint, 64 hexadecimal digits)")
 	m.want(len(q.Entries)*1000 >= q.Population*q.Permille, "entries (fewer than the share)")
 	seen := map[string]bool{}
 	for _, e := range q.Entries {
@@ -60,6 +65,24 @@ func (q QuarterlyReview) Validate() error {
 	m.time(q.ReviewedAt, "reviewed_at")
 	m.zone(q.Zone)
 	return m.err(q)
+}
+
+func (q QuarterlyReview) root() []byte {
+	root, err := base64.StdEncoding.DecodeString(q.Root)
+	if err != nil {
+		return nil
+	}
+	return root
+}
+
+// seed is what the seed must be; empty where quarter or root are none.
+func (q QuarterlyReview) seed() string {
+	quarter, err := review.ParseQuarter(q.Quarter)
+	if root := q.root(); err == nil && len(root) == sha256.Size {
+		sum := review.Seed(quarter, q.Size, [sha256.Size]byte(root))
+		return hex.EncodeToString(sum[:])
+	}
+	return ""
 }
 
 func (q QuarterlyReview) page() page {

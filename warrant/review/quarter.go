@@ -3,6 +3,8 @@ package review
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,8 +19,11 @@ var ErrQuarter = errors.New("want a quarter such as 2026-Q3")
 
 // ParseQuarter reads what String writes.
 func ParseQuarter(s string) (Quarter, error) {
-	var q Quarter
-	if _, err := fmt.Sscanf(s, "%4d-Q%1d", &q.Year, &q.N); err != nil || q.N < 1 || q.N > 4 || q.String() != s {
+	year, n, ok := strings.Cut(s, "-Q")
+	y, yerr := strconv.ParseUint(year, 10, 16)
+	number, nerr := strconv.ParseUint(n, 10, 8)
+	q := Quarter{Year: int(y), N: int(number)}
+	if !ok || yerr != nil || nerr != nil || q.N < 1 || q.N > 4 || q.String() != s || len(year) != 4 {
 		return Quarter{}, ErrQuarter
 	}
 	return q, nil
