@@ -107,9 +107,10 @@ func TestEveryFaultAtOnceWithItsLine(t *testing.T) {
 	got := map[string]int{}
 	for _, f := range file.Faults {
 		key, _, _ := strings.Cut(f.Text, ":")
-		if got[key] == 0 {
-			got[key] = f.Line
+		if got[key] != 0 {
+			t.Errorf("%s is shown twice", key)
 		}
+		got[key] = f.Line
 	}
 	for key, line := range map[string]int{
 		"name": 1, "zone.name": 5, "legal_bases[0].longest": 10, "legal_bases[0]": 12, "legal_bases[0].allows": 9,

@@ -51,6 +51,7 @@ func TestPeriodEnds(t *testing.T) {
 		{"at once", "Europe/Berlin", "2026-03-29T02:30:00Z", "at once", "2026-03-29T02:30:00Z"},
 		{"working days over a weekend", "Europe/London", "2026-11-26T15:00:00Z", "3 working days", "2026-12-02T00:00:00Z"},
 		{"working hours over a weekend", "Europe/London", "2026-11-27T15:00:00Z", "24 working hours", "2026-11-30T15:00:00Z"},
+		{"working hours that end with the Friday", "Europe/London", "2026-11-27T00:00:00Z", "24 working hours", "2026-11-28T00:00:00Z"},
 		{"working hours that begin on a Sunday", "Europe/London", "2026-11-29T15:00:00Z", "24 working hours", "2026-12-01T00:00:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -49,6 +49,17 @@ func (p *Profile) Codes() []string {
 	return codes
 }
 
+// CodesFor lists the codes of the legal bases that permit a kind of order.
+func (p *Profile) CodesFor(k Kind) []string {
+	var codes []string
+	for _, b := range p.LegalBases {
+		if b.Permits(k) {
+			codes = append(codes, b.Code)
+		}
+	}
+	return codes
+}
+
 // Permits tells whether an order of the kind may rest on the basis.
 func (b LegalBasis) Permits(k Kind) bool { return slices.Contains(b.Allows, k) }
 

@@ -40,6 +40,7 @@ func TestLongestEnd(t *testing.T) {
 		{"urgent: the fifth working day ends it", "uk", "ipa-part2-urgent", "Europe/London", "2026-12-22T15:00:00Z", "2026-12-31T00:00:00Z"},
 		{"thirty days from the first", "us", "title-iii", "America/New_York", "2026-02-20T15:00:00-05:00", "2026-03-22T00:00:00-04:00"},
 		{"the order's zone decides the first day", "us", "title-iii", "America/Los_Angeles", "2026-06-02T02:00:00Z", "2026-07-01T00:00:00-07:00"},
+		{"an order in UTC knows no summer time", "uk", "ipa-part2", "UTC", "2026-01-10T15:00:00Z", "2026-07-10T00:00:00Z"},
 		{"48 hours are hours", "us", "title-iii-emergency", "America/New_York", "2026-03-07T12:00:00-05:00", "2026-03-09T13:00:00-04:00"},
 		{"four weeks over the spring change", "nl", "sv-126m", "Europe/Amsterdam", "2026-03-10T08:00:00+01:00", "2026-04-07T08:00:00+02:00"},
 		{"an oral order before a weekend and King's Day", "nl", "sv-126m-oral", "Europe/Amsterdam", "2026-04-24T08:00:00+02:00", "2026-05-01T00:00:00+02:00"},
@@ -95,15 +96,22 @@ func TestLegalBasis(t *testing.T) {
 	if b := basis(t, "de", "stpo-100g"); b.Permits(profile.IRIAndCC) || !b.Permits(profile.IRI) {
 		t.Error("traffic data must not permit content")
 	}
-	for _, name := range profile.Names() {
-		kinds := map[profile.Kind]bool{}
-		for _, b := range load(t, name).LegalBases {
-			for _, k := range b.Allows {
-				kinds[k] = true
-			}
+	for kind, want := range map[profile.Kind][]string{
+		profile.IRI:      {"stpo-100a", "stpo-100g", "g10"},
+		profile.IRIAndCC: {"stpo-100a", "g10"},
+		profile.Urgent:   {"stpo-100a-urgent"},
+		profile.Test:     {"tkuev-23"},
+		"none":           nil,
+	} {
+		if diff := cmp.Diff(want, p.CodesFor(kind)); diff != "" {
+			t.Errorf("%s: %s", kind, diff)
 		}
-		if len(kinds) != 4 {
-			t.Errorf("%s knows %v, want each kind of order", name, kinds)
+	}
+	for _, name := range profile.Names() {
+		for _, kind := range []profile.Kind{profile.IRI, profile.IRIAndCC, profile.Urgent, profile.Test} {
+			if len(load(t, name).CodesFor(kind)) == 0 {
+				t.Errorf("%s permits no %s", name, kind)
+			}
 		}
 	}
 }
