@@ -39,7 +39,7 @@ const maxBodyBytes = warrant.MaxDocument + 1<<10
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {
 	router := chi.NewRouter()
-	router.Use(headers, recoverer(cfg.Log), middleware.RequestSize(maxBodyBytes))
+	router.Use(drain, headers, recoverer(cfg.Log), middleware.RequestSize(maxBodyBytes))
 	router.NotFound(noRoute(http.StatusNotFound))
 	router.MethodNotAllowed(noRoute(http.StatusMethodNotAllowed))
 	settings := huma.DefaultConfig("ligate", cfg.Version)
