@@ -11,10 +11,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"gocloud.dev/blob/memblob"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -23,13 +25,16 @@ import (
 	"github.com/ligate/ligate/api/admin"
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/handover"
+	apihi1 "github.com/ligate/ligate/api/hi1"
 	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/internal/authtest"
 	"github.com/ligate/ligate/internal/pgtest"
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
+	"github.com/ligate/ligate/warrant/document"
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
@@ -49,7 +54,13 @@ type office struct {
 	evidence *evidence.Store
 	verifier string
 	agencies map[string]string // ids by name
+	ids      map[string]string // of staff, by name
+	ahead    atomic.Int64      // how far the office's clock is ahead, in nanoseconds
+	refusals *prometheus.Registry
+	provider *authtest.Provider // the identity provider
 }
+
+func (o *office) now() time.Time { return time.Now().Add(time.Duration(o.ahead.Load())) }
 
 // auditDB is the audit log on the test's database.
 type auditDB struct{ *office }
@@ -79,7 +90,7 @@ func (a auditDB) Export(ctx context.Context, w io.Writer) error { return a.log.E
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	o := &office{t: t, certs: map[string]tls.Certificate{}, pool: server.Pool(t), agencies: map[string]string{}}
+	o := &office{t: t, certs: map[string]tls.Certificate{}, pool: server.Pool(t), agencies: map[string]string{}, ids: map[string]string{}}
 	secret, verifier, err := audit.NewKey("test")
 	o.must(err)
 	o.verifier = verifier
@@ -87,7 +98,9 @@ func newOffice(t *testing.T) *office {
 	o.must(err)
 	o.log, err = audit.New(audit.Config{Origin: "test", Signer: signer})
 	o.must(err)
-	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log})
+	keepers, err := document.New([]string{recipient})
+	o.must(err)
+	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now})
 	o.must(err)
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
 	o.must(err)
@@ -101,10 +114,16 @@ func newOffice(t *testing.T) *office {
 	for name, role := range map[string]warrant.Role{"ann": warrant.Drafter, "bob": warrant.Approver, "aud": warrant.Auditor, "root1": warrant.Sysadmin, "root2": warrant.Sysadmin} {
 		people = append(people, warrant.Person{Name: name, Role: role, Cert: pki.Fingerprint(o.certs[name].Certificate[0])})
 	}
-	_, err = o.store.EnrolFirst(t.Context(), people)
+	people, err = o.store.EnrolFirst(t.Context(), people)
+	o.must(err)
+	for _, p := range people {
+		o.ids[p.Name] = string(p.ID)
+	}
+	orders, err := pgstore.NewHI1(pgstore.HI1Config{Store: o.store, Key: make([]byte, 32)})
 	o.must(err)
 	handler, err := api.New(api.Config{
-		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler),
+		HI1:     &apihi1.Config{Store: orders, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Endpoint: operator()},
+		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler), SignIn: o.signIn(), Metrics: o.refusals,
 		Admin: admin.Config{
 			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge,
 			Gateways:  func() []admin.GatewayView { return []admin.GatewayView{{ID: "gw-1", Up: true}} },
@@ -114,7 +133,7 @@ func newOffice(t *testing.T) *office {
 	})
 	o.must(err)
 	srv := httptest.NewUnstartedServer(handler)
-	srv.TLS = pki.Server(o.own)
+	srv.TLS = pki.ServerAsking(o.own)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
@@ -156,7 +175,11 @@ func (o *office) do(who, method, path, body string, headers ...string) answer {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: pki.Client(o.certs[who], pki.Fingerprint(o.own.Certificate[0])), DisableKeepAlives: true}}
+	tlsConfig := pki.Client(o.certs[who], pki.Fingerprint(o.own.Certificate[0]))
+	if who == "" { // no certificate
+		tlsConfig.Certificates = nil
+	}
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig, DisableKeepAlives: true}}
 	resp, err := c.Do(req)
 	o.must(err)
 	defer resp.Body.Close()
@@ -182,7 +205,6 @@ func (o *office) checkProblem(resp *http.Response, b []byte) {
 
 func (o *office) agency(name, person string) {
 	o.t.Helper()
-	const recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 	body := fmt.Sprintf(`{"name": %q, "country": "DE", "recipients": [%q], "people": [{"name": %q, "certificate": %q}]}`,
 		name, recipient, person, pki.Fingerprint(o.certs[person].Certificate[0]))
 	a := o.do("root1", "POST", "/admin/v1/agencies", body)
@@ -197,6 +219,8 @@ func (o *office) agency(name, person string) {
 		o.t.Fatalf("confirm agency: %d %s", a.status, a.body)
 	}
 }
+
+const recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 
 const aTarget = "+4930555001"
 
@@ -386,6 +410,10 @@ func TestRoleMatrix(t *testing.T) {
 	}{
 		{"/admin/v1/warrants", "ann bob aud"},
 		{"/admin/v1/warrants/" + id, "ann bob aud"},
+		{"/admin/v1/warrants/" + id + "/history", "ann bob aud"},
+		{"/admin/v1/warrants/" + id + "/documents", "ann bob aud"},
+		{"/admin/v1/warrants/" + id + "/holds", "ann bob aud"},
+		{"/admin/v1/protected-numbers", "ann bob aud"},
 		{"/admin/v1/people", "aud root1"},
 		{"/admin/v1/agencies", "ann bob aud root1"},
 		{"/admin/v1/gateways", "ann bob aud root1"},
@@ -429,9 +457,14 @@ func TestRoleMatrix(t *testing.T) {
 // withSession stores a sealed session under L-1.
 func (o *office) withSession() (octets []byte) {
 	o.t.Helper()
-	ctx := o.t.Context()
 	o.approved("L-1")
-	xid := o.xid()
+	return o.sealed()
+}
+
+// sealed stores a session of the warrant L-1.
+func (o *office) sealed() (octets []byte) {
+	o.t.Helper()
+	ctx, xid := o.t.Context(), o.xid()
 	p, err := o.evidence.Session(ctx, warrant.TaskInfo{XID: xid, LIID: "L-1", AgencyID: warrant.AgencyID(o.agencies["Police"])}, 7, time.Now().UTC())
 	o.must(err)
 	octets = bytes.Repeat([]byte("sealed "), 1000)

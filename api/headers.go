@@ -2,8 +2,10 @@ package api
 
 import (
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/ligate/ligate/api/problem"
 )
@@ -18,6 +20,23 @@ func headers(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 		next.ServeHTTP(w, r)
+	})
+}
+
+const (
+	drainBytes = 4 << 20
+	drainTime  = 10 * time.Second
+)
+
+// drain reads what a handler left of a body: who still sends would otherwise see the
+// connection break instead of the refusal.
+func drain(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body
+		next.ServeHTTP(w, r)
+		if http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime)) == nil {
+			_, _ = io.CopyN(io.Discard, body, drainBytes) // all of it, or enough
+		}
 	})
 }
 

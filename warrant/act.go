@@ -26,11 +26,17 @@ func transitions() map[State][]State {
 func step(w Warrant, to State, now time.Time) (Warrant, error) {
 	for _, s := range transitions()[w.State] {
 		if s == to {
-			w.State, w.Version, w.UpdatedAt = to, w.Version+1, now
-			return w, nil
+			w.State = to
+			return stay(w, now), nil
 		}
 	}
 	return Warrant{}, broken(RuleState, "a warrant that is "+w.State.String()+" cannot become "+to.String())
+}
+
+// stay makes the next version in the same state.
+func stay(w Warrant, now time.Time) Warrant {
+	w.Version, w.UpdatedAt = w.Version+1, now
+	return w
 }
 
 // may checks that the actor is confirmed and has one of the roles.
@@ -46,9 +52,12 @@ func may(by Actor, roles ...Role) error {
 	return ErrForbidden
 }
 
-func reasoned(reason string) error {
+func (w Warrant) reasoned(reason string) error {
 	if reason == "" || len(reason) > maxText {
 		return broken(RuleReason, "reason: required, at most 2000 octets")
+	}
+	if names(reason, w.Targets) {
+		return broken(RuleReason, "reason: it names a target; say why without it")
 	}
 	return nil
 }
@@ -77,8 +86,8 @@ func Edit(w Warrant, o Order, by Actor, now time.Time) (Warrant, error) {
 	if err := o.Validate(now); err != nil {
 		return Warrant{}, err
 	}
-	w.State, w.Order, w.Drafter, w.Version, w.UpdatedAt = Draft, o, by.ID, w.Version+1, now
-	return w, nil
+	w.State, w.Order, w.Drafter, w.Protected = Draft, o, by.ID, false
+	return stay(w, now), nil
 }
 
 // Submit hands a draft to the approver.
@@ -104,8 +113,9 @@ type Retyped struct {
 	Until   time.Time
 }
 
-// Approve is the second person's word. The answer to unequal typing does not say
-// which part differs.
+// Approve is the second person's word, and the third's where a protected number is a
+// target: the first of the two leaves it submitted. The answer to unequal typing does
+// not say which part differs.
 func Approve(w Warrant, by Actor, typed Retyped, agency Agency, now time.Time) (Warrant, error) {
 	if err := may(by, Approver); err != nil {
 		return Warrant{}, err
@@ -116,16 +126,27 @@ func Approve(w Warrant, by Actor, typed Retyped, agency Agency, now time.Time) (
 	if by.ID == w.Drafter {
 		return Warrant{}, broken(RuleFourEyes, "the approver must be another person than the drafter")
 	}
+	if by.ID == w.Approver {
+		return Warrant{}, broken(RuleFourEyes, "a target is protected: a third person has to approve")
+	}
 	if !agency.Confirmed || agency.ID != w.AgencyID {
 		return Warrant{}, broken(RuleAgency, "a second person has to confirm the agency first")
 	}
 	if !typed.Until.Equal(w.Until) || !maps.Equal(identities(typed.Targets), identities(w.Targets)) {
 		return Warrant{}, broken(RuleRetyped, "target or end date differ from the draft: compare both with the order")
 	}
-	if !w.Until.After(now) {
-		return Warrant{}, broken(RuleDates, "until: lies in the past")
+	if !w.Ends().After(now) {
+		return Warrant{}, broken(RuleDates, "its end, or the day when its original is due, lies in the past")
 	}
-	w.Approver = by.ID
+	switch {
+	case w.Approver != "":
+		w.SecondApprover = by.ID
+	case w.Protected:
+		w.Approver = by.ID
+		return stay(w, now), nil
+	default:
+		w.Approver = by.ID
+	}
 	return step(w, Approved, now)
 }
 
@@ -137,15 +158,16 @@ func Reject(w Warrant, by Actor, reason string, now time.Time) (Warrant, error) 
 	if by.ID == w.Drafter {
 		return Warrant{}, broken(RuleFourEyes, "the approver must be another person than the drafter")
 	}
-	if err := reasoned(reason); err != nil {
+	if err := w.reasoned(reason); err != nil {
 		return Warrant{}, err
 	}
+	w.Approver, w.SecondApprover = "", ""
 	return step(w, Rejected, now)
 }
 
 // Start makes an approved warrant active once its dates have begun.
 func Start(w Warrant, now time.Time) (Warrant, error) {
-	if now.Before(w.From) || !now.Before(w.Until) {
+	if now.Before(w.From) || !now.Before(w.Ends()) {
 		return Warrant{}, broken(RuleDates, "now lies outside the warrant's dates")
 	}
 	if w.State != Approved {
@@ -168,7 +190,7 @@ func halt(w Warrant, to State, by Actor, reason string, now time.Time) (Warrant,
 	if err := may(by, Drafter, Approver); err != nil {
 		return Warrant{}, err
 	}
-	if err := reasoned(reason); err != nil {
+	if err := w.reasoned(reason); err != nil {
 		return Warrant{}, err
 	}
 	w, err := step(w, to, now)
@@ -186,13 +208,13 @@ func Resume(w Warrant, by Actor, reason string, now time.Time) (Warrant, error) 
 	if by.ID == w.Drafter {
 		return Warrant{}, broken(RuleFourEyes, "the approver must be another person than the drafter")
 	}
-	if err := reasoned(reason); err != nil {
+	if err := w.reasoned(reason); err != nil {
 		return Warrant{}, err
 	}
 	if w.State != Suspended {
 		return Warrant{}, broken(RuleState, "only a suspended warrant can be resumed")
 	}
-	if !now.Before(w.Until) {
+	if !now.Before(w.Ends()) {
 		return Warrant{}, broken(RuleDates, "until: lies in the past")
 	}
 	w.StoppedAt = time.Time{}
@@ -216,8 +238,26 @@ func Extend(w Warrant, id ID, o Order, by Actor, now time.Time) (Warrant, error)
 	if w.State != Approved && w.State != Active && w.State != Suspended && w.State != Expired {
 		return Warrant{}, broken(RuleState, "only a warrant that was approved can be extended")
 	}
+	if err := may(by, Drafter, Approver); err != nil {
+		return Warrant{}, err
+	}
 	o.Predecessor = w.ID
+	if err := o.Follows(w); err != nil {
+		return Warrant{}, err
+	}
 	return New(id, o, by, now)
+}
+
+// Follows checks that an extension joins the warrant that it extends: no moment is
+// under both, and, while that one runs, none is under neither.
+func (o Order) Follows(w Warrant) error {
+	switch {
+	case o.From.Before(w.Until):
+		return broken(RuleDates, "from: an extension begins when what it extends ends, not before")
+	case o.From.After(w.Until) && w.State != Expired && w.State != Revoked && w.State != Purged:
+		return broken(RuleDates, "from: an extension begins when what it extends ends; a gap would be untapped")
+	}
+	return nil
 }
 
 // RequestPurge is the first of two people who destroy what was intercepted.
@@ -225,23 +265,33 @@ func RequestPurge(w Warrant, by Actor, reason string, now time.Time) (Warrant, e
 	if err := may(by, Drafter, Approver); err != nil {
 		return Warrant{}, err
 	}
-	if err := reasoned(reason); err != nil {
+	if err := w.reasoned(reason); err != nil {
 		return Warrant{}, err
 	}
 	if w.State != Expired && w.State != Revoked {
 		return Warrant{}, broken(RuleState, "only an expired or revoked warrant can be purged")
 	}
-	w.PurgeBy, w.Version, w.UpdatedAt = by.ID, w.Version+1, now
-	return w, nil
+	if w.PurgeBy == by.ID {
+		return Warrant{}, broken(RuleFourEyes, "you asked for the purge already: another person has to purge")
+	}
+	w.PurgeBy = by.ID
+	return stay(w, now), nil
 }
 
-// Purge is the second person's word.
-func Purge(w Warrant, by Actor, now time.Time) (Warrant, error) {
+// Purge is the second person's word. held says that a legal hold is in force.
+func Purge(w Warrant, by Actor, reason string, held bool, now time.Time) (Warrant, error) {
 	if err := may(by, Approver); err != nil {
 		return Warrant{}, err
 	}
 	if w.PurgeBy == "" || w.PurgeBy == by.ID {
 		return Warrant{}, broken(RuleFourEyes, "another person has to ask for the purge first")
 	}
+	if err := w.reasoned(reason); err != nil {
+		return Warrant{}, err
+	}
+	if held {
+		return Warrant{}, broken(RuleHold, "a legal hold is in force: two people have to release it first")
+	}
+	w.PurgedBy = by.ID
 	return step(w, Purged, now)
 }

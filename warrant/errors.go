@@ -28,6 +28,10 @@ const (
 	RuleDelivery    Rule = "delivery"          // the delivery cannot work as it is written
 	RuleReason      Rule = "reason"            // the act needs a reason
 	RuleNotEnrolled Rule = "not-enrolled"      // the person is not confirmed
+	RuleNarrow      Rule = "narrow"            // it would not become less
+	RuleHold        Rule = "legal-hold"        // what is held is not purged
+	RuleDocument    Rule = "document"          // the paper is missing or is none
+	RuleProtected   Rule = "protected-number"  // the entry is none
 )
 
 // RuleError says which rule an act broke and what to do. Reason never holds a

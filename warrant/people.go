@@ -41,15 +41,29 @@ func ParseRole(s string) (Role, error) {
 	return 0, broken(RuleIncomplete, "role: want drafter, approver, auditor or sysadmin")
 }
 
+// SignIn is the one way in which a person signs in.
+type SignIn string
+
+// The ways. The zero value counts as ByCertificate.
+const (
+	ByCertificate SignIn = "certificate" // a pinned TLS client certificate
+	ByPasskey     SignIn = "passkey"     // an enrolled authenticator that verifies its user
+	ByPassword    SignIn = "password"    // a password and TOTP; never an approver
+	ByOIDC        SignIn = "oidc"        // the operator's identity provider
+)
+
 // Person is one of the operator's staff.
 type Person struct {
-	ID        PersonID
-	Name      string
-	Role      Role
-	Cert      string // fingerprint: lower-case hexadecimal SHA-256 of the DER certificate
-	Confirmed bool   // by a second system administrator
-	AddedBy   PersonID
-	CreatedAt time.Time
+	ID           PersonID
+	Name         string
+	Role         Role
+	SignIn       SignIn
+	Cert         string    // fingerprint: lower-case hexadecimal SHA-256 of the DER certificate; ByCertificate only
+	Confirmed    bool      // by a second system administrator
+	Disabled     bool      // may not sign in until two system administrators say otherwise
+	ClearedUntil time.Time // may not sign in from then on; zero = no end
+	AddedBy      PersonID
+	CreatedAt    time.Time
 }
 
 // Actor is a person in the act, from an address.
@@ -85,8 +99,27 @@ func (p Person) Validate() error {
 		return broken(RuleIncomplete, "name: want 1 to 200 octets")
 	case roleNames()[p.Role] == "":
 		return broken(RuleIncomplete, "role: want drafter, approver, auditor or sysadmin")
-	case !validCert(p.Cert):
-		return broken(RuleIncomplete, "certificate: want its SHA-256 as 64 lower-case hexadecimal digits")
+	}
+	return p.validateSignIn()
+}
+
+func (p Person) validateSignIn() error {
+	switch p.SignIn {
+	case "", ByCertificate:
+		if !validCert(p.Cert) {
+			return broken(RuleIncomplete, "certificate: want its SHA-256 as 64 lower-case hexadecimal digits")
+		}
+		return nil
+	case ByPassword:
+		if p.Role == Approver {
+			return broken(RuleIncomplete, "signin: an approver signs in by certificate, passkey or identity provider, not by password")
+		}
+	case ByPasskey, ByOIDC:
+	default:
+		return broken(RuleIncomplete, "signin: want certificate, passkey, password or oidc")
+	}
+	if p.Cert != "" {
+		return broken(RuleIncomplete, "certificate: only for who signs in by certificate")
 	}
 	return nil
 }

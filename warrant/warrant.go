@@ -84,6 +84,9 @@ type Order struct {
 	From, Until time.Time // From included, Until excluded, UTC
 	Notes       string    // minimisation and the like; never a target
 	Predecessor ID        // the warrant that this one extends; empty = none
+
+	Provisional bool      // the original order is still to come
+	OriginalDue time.Time // when the original must have come; zero = the order is the original
 }
 
 // Warrant is an order and its life. Each change makes a new Version.
@@ -93,12 +96,25 @@ type Warrant struct {
 	State   State
 	Order
 
-	Drafter   PersonID
-	Approver  PersonID  // empty until approved
-	StoppedAt time.Time // when it was revoked, suspended or expired; zero while it may run
-	PurgeBy   PersonID  // who asked for the purge; empty = nobody
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	Drafter        PersonID
+	Approver       PersonID  // empty until approved
+	SecondApprover PersonID  // the third person, where a protected number is a target
+	Protected      bool      // names a protected number
+	Original       Original  // zero until the original of a provisional order came
+	StoppedAt      time.Time // when it was revoked, suspended or expired; zero while it may run
+	PurgeBy        PersonID  // who asked for the purge; empty = nobody
+	PurgedBy       PersonID  // who purged; empty = nobody
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// Ends is when the tap ends by itself: at the end of the order, or when the original
+// of a provisional one has not come.
+func (w Warrant) Ends() time.Time {
+	if w.Provisional && w.OriginalDue.Before(w.Until) {
+		return w.OriginalDue
+	}
+	return w.Until
 }
 
 // Limits of an order.
@@ -135,8 +151,10 @@ func (o Order) Validate(now time.Time) error {
 		return broken(RuleDates, "until: lies in the past")
 	case o.Until.Sub(o.From) > maxLength:
 		return broken(RuleDates, "until: at most 366 days after from; a longer measure needs a new order")
+	case names(o.Notes, o.Targets):
+		return broken(RuleIncomplete, "notes: they name a target; describe it otherwise")
 	}
-	return nil
+	return o.validateProvisional(now)
 }
 
 // identities is the set of targets.
@@ -151,10 +169,10 @@ func identities(targets []li.Identity) map[li.Identity]bool {
 // Task is what a gateway is to copy under the warrant: nothing unless it is
 // active and now lies within its dates.
 func (w Warrant) Task(xid li.XID, now time.Time) (li.Task, bool) {
-	if w.State != Active || now.Before(w.From) || !now.Before(w.Until) {
+	if w.State != Active || now.Before(w.From) || !now.Before(w.Ends()) {
 		return nil, false
 	}
-	iri := li.IRITask{XID: xid, Targets: w.Targets, Until: w.Until}
+	iri := li.IRITask{XID: xid, Targets: w.Targets, Until: w.Ends()}
 	switch w.Scope {
 	case IRIOnly:
 		return iri, true
@@ -176,4 +194,9 @@ type TaskInfo struct {
 	From       time.Time
 	Until      time.Time
 	StoppedAt  time.Time // zero while it may run
+	MediaUntil time.Time // when a narrowing took content away; zero = none did
+
+	// Quarantined says that the original order has not come: what is taken is kept and
+	// not delivered. It may end at any time, and then all of it may be.
+	Quarantined bool
 }

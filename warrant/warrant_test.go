@@ -222,7 +222,7 @@ func (m *model) purge(rt *rapid.T) {
 		return
 	}
 	by, asked := m.someone(), m.w.PurgeBy
-	if m.accept(warrant.Purge(m.w, by, m.now)) && (asked == "" || asked == by.ID) {
+	if m.accept(warrant.Purge(m.w, by, "why", false, m.now)) && (asked == "" || asked == by.ID) {
 		rt.Fatal("one person purged")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
-// Config is what the admin API needs; all fields are required.
+// Config is what the admin API needs; fields without a note are required.
 type Config struct {
 	Store     *pgstore.Store
 	Plan      li.NumberPlan
@@ -25,6 +25,11 @@ type Config struct {
 	CheckKeys func(recipients []string) error // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
 	Changed   func() // what should be tapped may have changed
+	Inbox     *Inbox // orders of agencies; nil = there are none (no HI1)
+
+	// Set by package api where people sign in by other ways than certificates.
+	Origin string        // of our pages, for enrolment links
+	Idle   time.Duration // after which a session ends
 }
 
 // GatewayView is a gateway as the ADMF sees it; it says nothing of Tasks.
@@ -40,9 +45,17 @@ type handlers struct{ cfg Config }
 func Register(api huma.API, cfg Config) {
 	h := &handlers{cfg: cfg}
 	h.registerWarrants(api)
+	h.registerLife(api)
 	h.registerPeople(api)
+	if cfg.Origin != "" {
+		h.registerAccess(api)
+		h.registerTokens(api)
+	}
 	h.registerDelivery(api)
 	h.registerOperations(api)
+	if cfg.Inbox != nil {
+		h.registerInbox(api)
+	}
 }
 
 // actor turns the caller into the domain's actor.
@@ -59,6 +72,13 @@ func op(method, path, id, summary string) huma.Operation {
 	if method == http.MethodPost && id != "approve-warrant" && strings.HasPrefix(id, "create") {
 		o.DefaultStatus = http.StatusCreated
 	}
+	return o
+}
+
+// acting is op for who drafts or approves only: nobody else learns what there is.
+func acting(api huma.API, method, path, id, summary string) huma.Operation {
+	o := op(method, path, id, summary)
+	o.Middlewares = auth.Only(api, auth.Drafter, auth.Approver)
 	return o
 }
 

@@ -13,16 +13,26 @@ import (
 )
 
 type personView struct {
-	ID          string    `json:"id"`
-	Name        string    `json:"name"`
-	Role        string    `json:"role"`
-	Certificate string    `json:"certificate"`
-	Confirmed   bool      `json:"confirmed"`
-	CreatedAt   time.Time `json:"created_at"`
+	ID           string     `json:"id"`
+	Name         string     `json:"name"`
+	Role         string     `json:"role"`
+	SignIn       string     `json:"signin"`
+	Certificate  string     `json:"certificate,omitempty"`
+	Confirmed    bool       `json:"confirmed"`
+	Disabled     bool       `json:"disabled"`
+	ClearedUntil *time.Time `json:"cleared_until" doc:"null = no end"`
+	CreatedAt    time.Time  `json:"created_at"`
 }
 
 func viewPerson(p warrant.Person) personView {
-	return personView{ID: string(p.ID), Name: p.Name, Role: p.Role.String(), Certificate: p.Cert, Confirmed: p.Confirmed, CreatedAt: p.CreatedAt}
+	v := personView{
+		ID: string(p.ID), Name: p.Name, Role: p.Role.String(), SignIn: string(p.SignIn), Certificate: p.Cert, Confirmed: p.Confirmed,
+		Disabled: p.Disabled, CreatedAt: p.CreatedAt,
+	}
+	if !p.ClearedUntil.IsZero() {
+		v.ClearedUntil = &p.ClearedUntil
+	}
+	return v
 }
 
 type agencyPerson struct {
@@ -70,9 +80,11 @@ type agenciesOutput struct {
 
 type newPerson struct {
 	Body struct {
-		Name        string `json:"name" minLength:"1" maxLength:"200"`
-		Role        string `json:"role" enum:"drafter,approver,auditor,sysadmin"`
-		Certificate string `json:"certificate" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the DER certificate"`
+		Name         string    `json:"name" minLength:"1" maxLength:"200"`
+		Role         string    `json:"role" enum:"drafter,approver,auditor,sysadmin"`
+		SignIn       string    `json:"signin,omitempty" enum:"certificate,passkey,password,oidc" doc:"the one way in which this person signs in; default certificate"`
+		Certificate  string    `json:"certificate,omitempty" pattern:"^([0-9a-f]{64})?$" doc:"SHA-256 of the DER certificate; for signin certificate only"`
+		ClearedUntil time.Time `json:"cleared_until,omitzero" doc:"may not sign in from then on; default no end"`
 	}
 }
 
@@ -123,7 +135,9 @@ func (h *handlers) addPerson(ctx context.Context, in *newPerson) (*personOutput,
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	p, err := h.cfg.Store.AddPerson(ctx, by, warrant.Person{Name: in.Body.Name, Role: role, Cert: in.Body.Certificate})
+	p, err := h.cfg.Store.AddPerson(ctx, by, warrant.Person{
+		Name: in.Body.Name, Role: role, SignIn: warrant.SignIn(in.Body.SignIn), Cert: in.Body.Certificate, ClearedUntil: in.Body.ClearedUntil.UTC(),
+	})
 	if err != nil {
 		return nil, problem.From(err)
 	}

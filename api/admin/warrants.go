@@ -14,26 +14,42 @@ import (
 )
 
 type warrantView struct {
-	ID          string        `json:"id"`
-	Version     int           `json:"version"`
-	LIID        string        `json:"liid"`
-	State       string        `json:"state"`
-	Authority   string        `json:"authority"`
-	Reference   string        `json:"reference"`
-	LegalBasis  string        `json:"legal_basis"`
-	AgencyID    string        `json:"agency_id"`
-	Targets     []string      `json:"targets" doc:"empty in lists and for who has to type them blind"`
-	Scope       string        `json:"scope"`
-	From        time.Time     `json:"from"`
-	Until       *time.Time    `json:"until" doc:"null for who has to type it blind"`
-	Notes       string        `json:"notes"`
-	Predecessor string        `json:"predecessor"`
-	Drafter     string        `json:"drafter"`
-	Approver    string        `json:"approver"`
-	StoppedAt   *time.Time    `json:"stopped_at"`
-	Gateways    []gatewayTask `json:"gateways,omitempty" doc:"what each gateway confirmed"`
-	CreatedAt   time.Time     `json:"created_at"`
-	UpdatedAt   time.Time     `json:"updated_at"`
+	ID          string     `json:"id"`
+	Version     int        `json:"version"`
+	LIID        string     `json:"liid"`
+	State       string     `json:"state"`
+	Authority   string     `json:"authority"`
+	Reference   string     `json:"reference"`
+	LegalBasis  string     `json:"legal_basis"`
+	AgencyID    string     `json:"agency_id"`
+	Targets     []string   `json:"targets" doc:"empty in lists and for who has to type them blind"`
+	Scope       string     `json:"scope"`
+	From        time.Time  `json:"from"`
+	Until       *time.Time `json:"until" doc:"null for who has to type it blind"`
+	Notes       string     `json:"notes"`
+	Predecessor string     `json:"predecessor"`
+	Drafter     string     `json:"drafter"`
+	Approver    string     `json:"approver"`
+	StoppedAt   *time.Time `json:"stopped_at"`
+
+	Provisional    bool          `json:"provisional" doc:"the original is awaited: what is taken is quarantined"`
+	OriginalDue    *time.Time    `json:"original_due,omitempty"`
+	OriginalSHA256 string        `json:"original_sha256,omitempty" doc:"of the original that came"`
+	Protected      bool          `json:"protected" doc:"a target is protected: a third person has to approve"`
+	SecondApprover string        `json:"second_approver,omitempty"`
+	PurgeBy        string        `json:"purge_by,omitempty" doc:"who asked for the purge"`
+	Successors     []successView `json:"successors,omitempty" doc:"what extends it"`
+
+	Gateways  []gatewayTask `json:"gateways,omitempty" doc:"what each gateway confirmed"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
+}
+
+type successView struct {
+	ID    string    `json:"id"`
+	LIID  string    `json:"liid"`
+	State string    `json:"state"`
+	From  time.Time `json:"from"`
 }
 
 type gatewayTask struct {
@@ -48,7 +64,11 @@ func view(w warrant.Warrant) warrantView {
 		ID: string(w.ID), Version: w.Version, LIID: string(w.LIID), State: w.State.String(), Authority: w.Authority,
 		Reference: w.Reference, LegalBasis: w.LegalBasis, AgencyID: string(w.AgencyID), Targets: []string{}, Scope: w.Scope.String(),
 		From: w.From, Until: &w.Until, Notes: w.Notes, Predecessor: string(w.Predecessor), Drafter: string(w.Drafter),
-		Approver: string(w.Approver), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+		Approver: string(w.Approver), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, Provisional: w.Provisional, OriginalSHA256: w.Original.SHA256,
+		Protected: w.Protected, SecondApprover: string(w.SecondApprover), PurgeBy: string(w.PurgeBy),
+	}
+	if !w.OriginalDue.IsZero() {
+		v.OriginalDue = &w.OriginalDue
 	}
 	if !w.StoppedAt.IsZero() {
 		v.StoppedAt = &w.StoppedAt
@@ -88,12 +108,19 @@ type orderBody struct {
 	From       time.Time `json:"from"`
 	Until      time.Time `json:"until"`
 	Notes      string    `json:"notes,omitempty" maxLength:"2000" doc:"never a target"`
+
+	Provisional bool       `json:"provisional,omitempty" doc:"ordered provisionally: the original is still to come"`
+	OriginalDue *time.Time `json:"original_due,omitempty" doc:"when the original must have come; default what the profile says"`
 }
 
 func (h *handlers) order(b orderBody) (warrant.Order, error) {
 	o := warrant.Order{
 		LIID: li.LIID(b.LIID), Authority: b.Authority, Reference: b.Reference, LegalBasis: b.LegalBasis,
 		AgencyID: warrant.AgencyID(b.AgencyID), From: b.From.UTC(), Until: b.Until.UTC(), Notes: b.Notes,
+		Provisional: b.Provisional,
+	}
+	if b.OriginalDue != nil {
+		o.OriginalDue = b.OriginalDue.UTC()
 	}
 	var err error
 	if o.Targets, err = h.targets(b.Targets); err != nil {
@@ -187,7 +214,7 @@ func (h *handlers) registerWarrants(api huma.API) {
 	huma.Register(api, op(http.MethodPatch, "/warrants/{id}", "update-warrant", "Change a draft"), h.update)
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/submit", "submit-warrant", "Hand a draft to the approver"), h.submit)
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/approve", "approve-warrant", "Approve as the second person"), h.approve)
-	huma.Register(api, op(http.MethodPost, "/warrants/{id}/extend", "extend-warrant", "Draft a successor by a new order"), h.extend)
+	huma.Register(api, acting(api, http.MethodPost, "/warrants/{id}/extend", "extend-warrant", "Draft a successor by a new order"), h.extend)
 	huma.Register(api, op(http.MethodPost, "/warrants/{id}/purge", "purge-warrant", "Destroy what was intercepted; takes two people, one after the other"), h.purge)
 	store := h.cfg.Store
 	for verb, act := range map[string]func(context.Context, warrant.Actor, warrant.ID, int, string) (warrant.Warrant, error){
@@ -278,6 +305,13 @@ func (h *handlers) get(ctx context.Context, in *idInput) (*warrantOutput, error)
 	for _, c := range confirmed {
 		out.Body.Gateways = append(out.Body.Gateways, gatewayTask{Gateway: c.Gateway, Live: c.Live, Since: c.Since.UTC()})
 	}
+	after, err := h.cfg.Store.Successors(ctx, w.ID)
+	if err != nil {
+		return nil, problem.From(err)
+	}
+	for _, s := range after {
+		out.Body.Successors = append(out.Body.Successors, successView{ID: string(s.ID), LIID: string(s.LIID), State: s.State, From: s.From.UTC()})
+	}
 	return out, nil
 }
 
@@ -326,13 +360,20 @@ func (h *handlers) purge(ctx context.Context, in *reasonInput) (*warrantOutput, 
 	if err != nil {
 		return nil, problem.From(err)
 	}
+	if w.State == warrant.Purged && by.Role == warrant.Approver { // decided by two; what a crash left is destroyed now
+		return h.destroy(ctx, w, by)
+	}
 	if w.PurgeBy == "" {
 		w, err = h.cfg.Store.RequestPurge(ctx, by, w.ID, v, in.Body.Reason)
 		return h.answer(w, by, err)
 	}
-	if w, err = h.cfg.Store.Purge(ctx, by, w.ID, v); err != nil {
+	if w, err = h.cfg.Store.Purge(ctx, by, w.ID, v, in.Body.Reason); err != nil {
 		return nil, problem.From(err)
 	}
+	return h.destroy(ctx, w, by)
+}
+
+func (h *handlers) destroy(ctx context.Context, w warrant.Warrant, by warrant.Actor) (*warrantOutput, error) {
 	if err := h.cfg.PurgeLIID(ctx, w.LIID); err != nil {
 		return nil, problem.From(err)
 	}

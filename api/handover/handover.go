@@ -90,10 +90,12 @@ type interceptView struct {
 	From      time.Time  `json:"from"`
 	Until     time.Time  `json:"until"`
 	StoppedAt *time.Time `json:"stopped_at"`
+
+	Quarantined bool `json:"quarantined,omitempty" doc:"the original order has not come: nothing is handed over until it does"`
 }
 
 func view(w warrant.Warrant) interceptView {
-	v := interceptView{LIID: string(w.LIID), State: w.State.String(), Scope: w.Scope.String(), Reference: w.Reference, From: w.From, Until: w.Until}
+	v := interceptView{LIID: string(w.LIID), State: w.State.String(), Scope: w.Scope.String(), Reference: w.Reference, From: w.From, Until: w.Until, Quarantined: w.Quarantined()}
 	if !w.StoppedAt.IsZero() {
 		v.StoppedAt = &w.StoppedAt
 	}

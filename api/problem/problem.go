@@ -29,6 +29,9 @@ const (
 	Idempotency  Type = "idempotency-key-reused"
 	Internal     Type = "internal"
 	Unavailable  Type = "unavailable"
+	CrossSite    Type = "cross-site"
+	TooMany      Type = "too-many-requests"
+	SecondFactor Type = "second-factor-required"
 )
 
 // base stands before each type; it names the contract, not a server.

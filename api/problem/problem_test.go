@@ -74,7 +74,8 @@ func TestEveryRuleHasAStatus(t *testing.T) {
 	t.Parallel()
 	for _, r := range []warrant.Rule{
 		warrant.RuleState, warrant.RuleFourEyes, warrant.RuleRetyped, warrant.RuleIncomplete, warrant.RuleDates, warrant.RuleTarget, warrant.RuleScope,
-		warrant.RuleAgency, warrant.RuleReason, warrant.RuleNotEnrolled,
+		warrant.RuleAgency, warrant.RuleReason, warrant.RuleNotEnrolled, warrant.RuleDelivery, warrant.RuleNarrow, warrant.RuleHold,
+		warrant.RuleDocument, warrant.RuleProtected,
 	} {
 		var p *problem.Problem
 		err := problem.From(fmt.Errorf("wrapped: %w", &warrant.RuleError{Rule: r, Reason: "why"}))

@@ -41,11 +41,12 @@ func ruleStatus(r warrant.Rule) (int, Type) {
 		return http.StatusForbidden, FourEyes
 	case warrant.RuleNotEnrolled:
 		return http.StatusForbidden, Forbidden
-	case warrant.RuleState:
+	case warrant.RuleState, warrant.RuleHold:
 		return http.StatusConflict, WrongState
 	case warrant.RuleRetyped:
 		return http.StatusUnprocessableEntity, NotEqual
-	case warrant.RuleIncomplete, warrant.RuleDates, warrant.RuleTarget, warrant.RuleScope, warrant.RuleAgency, warrant.RuleReason:
+	case warrant.RuleIncomplete, warrant.RuleDates, warrant.RuleTarget, warrant.RuleScope, warrant.RuleAgency, warrant.RuleReason,
+		warrant.RuleDelivery, warrant.RuleNarrow, warrant.RuleDocument, warrant.RuleProtected:
 		return http.StatusUnprocessableEntity, Invalid
 	}
 	return http.StatusInternalServerError, Internal

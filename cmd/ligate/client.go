@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -18,34 +20,56 @@ import (
 type apiFlags struct {
 	API    string `env:"LIGATE_API" default:"https://127.0.0.1:8440" help:"Base URL of the API."`
 	Server string `env:"LIGATE_SERVER" required:"" help:"SHA-256 fingerprint of the API's certificate (printed at start, and in the operator's secrets folder)."`
-	Cert   string `env:"LIGATE_CERT" required:"" type:"existingfile" help:"Your certificate (PEM)."`
-	Key    string `env:"LIGATE_KEY" required:"" type:"existingfile" help:"Your key (PEM)."`
+	Cert   string `env:"LIGATE_CERT" type:"existingfile" help:"Your certificate (PEM)."`
+	Key    string `env:"LIGATE_KEY" type:"existingfile" help:"Your key (PEM)."`
+	Token  string `env:"LIGATE_TOKEN_FILE" type:"existingfile" help:"File with a session's or a machine's token, instead of certificate and key."`
 }
 
 const apiTimeout = 30 * time.Second
 
 // apiClient speaks JSON with the API as one person.
 type apiClient struct {
-	base string
-	http *http.Client
+	base  string
+	http  *http.Client
+	token string // empty: the certificate says who asks
 }
 
 func (f apiFlags) client() (*apiClient, error) {
 	if !validFingerprint(f.Server) {
 		return nil, usagef("--server: want the SHA-256 of the API's certificate: 64 lower-case hexadecimal digits")
 	}
+	if f.Token != "" {
+		token, err := os.ReadFile(f.Token)
+		if err != nil {
+			return nil, &usageError{fmt.Errorf("read token: %w", err)}
+		}
+		return f.with(tls.Certificate{}, strings.TrimSpace(string(token))), nil
+	}
+	if f.Cert == "" || f.Key == "" {
+		return nil, usagef("want --cert and --key, or --token")
+	}
 	own, err := pki.Load(f.Cert, f.Key)
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	return &apiClient{
-		base: strings.TrimSuffix(f.API, "/"),
-		http: &http.Client{
-			Timeout:   apiTimeout,
-			Transport: &http.Transport{TLSClientConfig: pki.Client(own, f.Server), ForceAttemptHTTP2: true},
-		},
-	}, nil
+	return f.with(own, ""), nil
 }
+
+// with makes the client of who shows a certificate, or a token, or yet nothing.
+func (f apiFlags) with(own tls.Certificate, token string) *apiClient {
+	cfg := pki.Client(own, f.Server)
+	if own.Certificate == nil {
+		cfg.Certificates = nil
+	}
+	return &apiClient{
+		base:  strings.TrimSuffix(f.API, "/"),
+		http:  &http.Client{Timeout: apiTimeout, Transport: &http.Transport{TLSClientConfig: cfg, ForceAttemptHTTP2: true}},
+		token: token,
+	}
+}
+
+// userAgent is the same in all versions: sessions are bound to it.
+const userAgent = "ligate"
 
 // problem is an RFC 9457 answer.
 type problem struct {
@@ -90,6 +114,10 @@ func (c *apiClient) do(ctx context.Context, method, path string, body, out any, 
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("User-Agent", userAgent)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	for _, h := range headers {
 		req.Header.Set(h.name, h.value)

@@ -24,5 +24,7 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer closeLog()
-	return newNode(cfg, roles, log).Run(ctx)
+	n := newNode(cfg, roles, log)
+	n.welcome = s.err
+	return n.Run(ctx)
 }

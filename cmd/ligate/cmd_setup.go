@@ -15,7 +15,8 @@ import (
 
 type setupCmd struct {
 	Config string   `required:"" type:"existingfile" help:"The deployment's config file; ligate must not be running."`
-	Person []string `required:"" help:"ROLE:CERTIFICATE.crt with role drafter, approver, auditor or sysadmin; at least two sysadmins. The name is the certificate's."`
+	Person []string `xor:"who" required:"" help:"ROLE:CERTIFICATE.crt with role drafter, approver, auditor or sysadmin; at least two sysadmins. The name is the certificate's."`
+	Link   bool     `xor:"who" required:"" help:"Instead: print the link by which the first two system administrators enrol their passkeys (admin.sign_in)."`
 }
 
 // Run enrols the first people and prints what they need to sign in.
@@ -23,6 +24,9 @@ func (c *setupCmd) Run(ctx context.Context, s streams) error {
 	cfg, err := loadConfig(c.Config, []role{roleAdmin})
 	if err != nil {
 		return err
+	}
+	if c.Link && cfg.Admin.SignIn.Origin == "" {
+		return usagef("--link: admin.sign_in.origin in the config says where the pages are: set it first")
 	}
 	var people []warrant.Person
 	for _, arg := range c.Person {
@@ -40,6 +44,9 @@ func (c *setupCmd) Run(ctx context.Context, s streams) error {
 	db, err := openDatabase(ctx, cfg, log)
 	if err != nil {
 		return err
+	}
+	if c.Link {
+		return errors.Join(bootstrapLink(ctx, s.out, cfg, db), db.stop())
 	}
 	return errors.Join(c.enrol(ctx, s, cfg, db, people), db.stop())
 }

@@ -206,6 +206,14 @@ type adminConfig struct {
 	Names          []string          `yaml:"names"`  // DNS names and addresses in its certificate
 	Gateways       []adminNodeConfig `yaml:"gateways"`
 	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
+	HI1            bool              `yaml:"hi1"`             // electronic orders of agencies (TS 103 120)
+	SignIn         signInConfig      `yaml:"sign_in"`         // beside certificates; without origin none
+	Documents      documentsConfig   `yaml:"documents"`       // papers of warrants
+}
+
+type documentsConfig struct {
+	Recipients []string `yaml:"recipients"` // age recipients that papers are sealed to; empty: none are taken
+	Required   bool     `yaml:"required"`   // no warrant is submitted without its signed order
 }
 
 type adminNodeConfig struct {
@@ -249,6 +257,7 @@ func (c *config) setDefaults() {
 	if c.Admin.ReconcileEvery == 0 {
 		c.Admin.ReconcileEvery = duration(defaultReconcileEvery)
 	}
+	c.Admin.SignIn.setDefaults()
 	c.Gateway.setDefaults()
 	c.Mediation.X2X3.setDefaults()
 	if len(c.Admin.Names) == 0 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/warrant/document"
 )
 
 // role is a part of ligate that one process may run.
@@ -229,6 +230,10 @@ func (c checker) checkAdmin(cfg *config) {
 	c.checkListen(cfg.Admin.Listen, "admin.listen", true)
 	every := time.Duration(cfg.Admin.ReconcileEvery)
 	c.want(every > 0 && every <= maxReconcileEvery, "admin.reconcile_every", "want up to 1m: the law of this system asks for a comparison each minute")
+	_, err := document.New(cfg.Admin.Documents.Recipients)
+	c.want(err == nil || len(cfg.Admin.Documents.Recipients) == 0, "admin.documents.recipients", "want age recipients: age1…")
+	c.want(len(cfg.Admin.Documents.Recipients) > 0 || !cfg.Admin.Documents.Required, "admin.documents.required", "wants admin.documents.recipients: whom the orders are sealed to")
+	c.checkSignIn(cfg.Admin.SignIn)
 	c.want(len(cfg.Admin.Gateways) > 0, "admin.gateways", "required: at least one gateway to task")
 	for i, g := range cfg.Admin.Gateways {
 		path := fmt.Sprintf("admin.gateways[%d]", i)

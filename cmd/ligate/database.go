@@ -17,6 +17,8 @@ import (
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/internal/devpg"
 	"github.com/ligate/ligate/migrations"
+	"github.com/ligate/ligate/warrant"
+	"github.com/ligate/ligate/warrant/document"
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
@@ -62,8 +64,23 @@ func openDatabase(ctx context.Context, cfg *config, log *slog.Logger) (db *datab
 	if db.log, err = audit.New(audit.Config{Origin: signer.Name(), Signer: signer}); err != nil {
 		return db, err
 	}
-	db.warrants, err = pgstore.New(pgstore.Config{Pool: db.pool, Audit: db.log})
+	db.warrants, err = openWarrants(cfg, db)
 	return db, err
+}
+
+// openWarrants opens the warrants on a database that stands.
+func openWarrants(cfg *config, db *database) (*pgstore.Store, error) {
+	store := pgstore.Config{Pool: db.pool, Audit: db.log, Limits: warrant.Limits{
+		CountryCode: cfg.NumberPlan.CountryCode, NeedsOrder: cfg.Admin.Documents.Required,
+	}}
+	if keepers := cfg.Admin.Documents.Recipients; len(keepers) > 0 {
+		sealer, err := document.New(keepers)
+		if err != nil {
+			return nil, err
+		}
+		store.Seal = sealer.Seal
+	}
+	return pgstore.New(store)
 }
 
 const databaseRetry = time.Second // between attempts to reach a configured Postgres

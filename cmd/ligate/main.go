@@ -38,6 +38,7 @@ type cli struct {
 	Setup   setupCmd   `cmd:"" help:"The ceremony on a fresh installation: enrol the first people."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or show where it stands."`
 	Person  personCmd  `cmd:"" help:"Make a person's key and certificate."`
+	People  peopleCmd  `cmd:"" help:"Manage staff, their sessions and machine tokens through the API (system administrator)."`
 	Warrant warrantCmd `cmd:"" help:"Manage warrants through the API (compliance officer)."`
 	Agency  agencyCmd  `cmd:"" help:"The agency's side: keys, fetch, open."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine: relay, tee, SIP, mediation, sealing."`
@@ -62,6 +63,7 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	var c cli
 	c.Warrant.nameActs()
+	c.People.nameActs()
 	exit := -1
 	parser, err := kong.New(&c, kong.Name("ligate"), kong.Writers(out, errOut), kong.UsageOnError(),
 		kong.Description("Lawful-interception mediation gateway for VoIP operators."),

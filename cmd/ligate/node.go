@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type node struct {
 
 	stopping atomic.Bool   // told to stop; running calls may still end
 	up       chan struct{} // closed once every role serves
+	welcome  io.Writer     // who starts us reads the bootstrap link there; nil = nobody does
 
 	db      *database     // nil without mediation and admin
 	bus     *bus.Bus      // nil without gateway and, where there is no cluster, mediation
@@ -81,6 +83,9 @@ func (n *node) Run(ctx context.Context) (err error) {
 		}
 	}()
 	if err := n.build(); err != nil {
+		return err
+	}
+	if err := n.bootstrap(ctx); err != nil {
 		return err
 	}
 	return n.serve(ctx)

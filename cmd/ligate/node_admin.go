@@ -18,11 +18,14 @@ import (
 	"github.com/ligate/ligate/api/admin"
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/handover"
+	"github.com/ligate/ligate/api/hi1"
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/internal/pki"
+	lihi1 "github.com/ligate/ligate/li/hi1"
 	"github.com/ligate/ligate/li/x1"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant/admf"
+	"github.com/ligate/ligate/warrant/pgstore"
 )
 
 // version of ligate, shown in the API's document.
@@ -38,8 +41,16 @@ func (n *node) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	signIn, err := n.signIn()
+	if err != nil {
+		return err
+	}
+	orders, err := n.openHI1()
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Config{
-		Version: version, People: n.db.warrants, Log: n.log,
+		Version: version, People: n.db.warrants, Log: n.log, HI1: orders, SignIn: signIn, Metrics: n.ops,
 		Admin: admin.Config{
 			Store: n.db.warrants, Plan: n.cfg.plan(), Changed: tasker.Nudge, PurgeLIID: store.Purge,
 			Gateways:  func() []admin.GatewayView { return gatewayViews(tasker) },
@@ -55,7 +66,28 @@ func (n *node) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	if signIn != nil {
+		return n.listen("api", n.cfg.Admin.Listen, pki.ServerAsking(cert), handler)
+	}
 	return n.listen("api", n.cfg.Admin.Listen, pki.Server(cert), handler)
+}
+
+// openHI1 gives what takes agencies' electronic orders; nil where the operator takes
+// none.
+func (n *node) openHI1() (*hi1.Config, error) {
+	if !n.cfg.Admin.HI1 {
+		return nil, nil // nil is how api.Config says that it is not served
+	}
+	key, err := n.cfg.secrets().hi1Key()
+	if err != nil {
+		return nil, err
+	}
+	store, err := pgstore.NewHI1(pgstore.HI1Config{Store: n.db.warrants, Key: key})
+	if err != nil {
+		return nil, err
+	}
+	us := lihi1.Endpoint{Country: lihi1.Country(n.cfg.Operator.Country), ID: n.cfg.Operator.ID}
+	return &hi1.Config{Store: store, Plan: n.cfg.plan(), Endpoint: us}, nil
 }
 
 func gatewayViews(a *admf.ADMF) []admin.GatewayView {

@@ -33,8 +33,18 @@ func (s secrets) busKey() ([]byte, error) { return pki.Secret(s.path("bus.key"),
 // dropKey names capture files so that their names tell nothing.
 func (s secrets) dropKey() ([]byte, error) { return pki.Secret(s.path("drop.key"), 32) }
 
+// signInKey seals TOTP secrets.
+func (s secrets) signInKey() ([]byte, error) { return pki.Secret(s.path("signin.key"), 32) }
+
+// approvalKey is the key of the order hashes that approvers sign. An auditor gets it
+// together with the orders.
+func (s secrets) approvalKey() ([]byte, error) { return pki.Secret(s.path("approval.key"), 32) }
+
 // sipKey authenticates what the proxy writes into messages.
 func (s secrets) sipKey() ([]byte, error) { return pki.Secret(s.path("sip.key"), 32) }
+
+// hi1Key seals the orders that agencies send.
+func (s secrets) hi1Key() ([]byte, error) { return pki.Secret(s.path("hi1.key"), 32) }
 
 // api is the certificate that the three users see.
 func (s secrets) api(names []string) (tls.Certificate, error) {

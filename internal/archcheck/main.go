@@ -46,6 +46,8 @@ func doors() map[string][]string {
 		"filippo.io/age":            {"mediation/evidence", "warrant", "internal/agency"},
 		"github.com/alecthomas/":    {"cmd/ligate"},
 		"github.com/danielgtaylor/": {"api"},
+		"github.com/go-webauthn/":   {"api/auth/passkey", "api/auth/approval"},
+		"github.com/coreos/go-oidc": {"api/auth/oidc"},
 		"github.com/pion/srtp/":     {"intercept/sdes"},
 		"github.com/miekg/dns":      {"intercept/sipproxy/locate"},
 	}

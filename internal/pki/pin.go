@@ -73,3 +73,19 @@ func Server(own tls.Certificate, fingerprints ...string) *tls.Config {
 	}
 	return cfg
 }
+
+// ServerAsking is Server for browsers too: a client certificate is asked for and may
+// be missing. One that is shown must be in date; the application decides about it.
+func ServerAsking(own tls.Certificate) *tls.Config {
+	return &tls.Config{
+		MinVersion:   tls.VersionTLS13,
+		Certificates: []tls.Certificate{own},
+		ClientAuth:   tls.RequestClientCert,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if len(state.PeerCertificates) == 0 {
+				return nil
+			}
+			return InDate(state.PeerCertificates[0], time.Now())
+		},
+	}
+}

@@ -84,6 +84,11 @@ func TestPinnedHandshake(t *testing.T) {
 		return p
 	}
 	server, friend, stranger := pair("server"), pair("friend"), pair("stranger")
+	old, err := pki.LoadOrCreate(t.TempDir(), "old", pki.Spec{CommonName: "old", Days: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the server is what is tested
 	fp := func(p tls.Certificate) string { return pki.Fingerprint(p.Certificate[0]) }
 	for name, tt := range map[string]struct {
 		client *tls.Config
@@ -94,7 +99,10 @@ func TestPinnedHandshake(t *testing.T) {
 		"any client in date":   {pki.Client(stranger, fp(server)), pki.Server(server), true},
 		"stranger as client":   {pki.Client(stranger, fp(server)), pki.Server(server, fp(friend)), false},
 		"stranger as server":   {pki.Client(friend, fp(stranger)), pki.Server(server, fp(friend)), false},
-		"client without a one": {&tls.Config{InsecureSkipVerify: true}, pki.Server(server), false}, //nolint:gosec // the server is what is tested
+		"client without a one": {nobody, pki.Server(server), false},
+		"asked, shows nothing": {nobody, pki.ServerAsking(server), true},
+		"asked, shows one":     {pki.Client(stranger, fp(server)), pki.ServerAsking(server), true},
+		"asked, out of date":   {pki.Client(old, fp(server)), pki.ServerAsking(server), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,9 +16,14 @@ import (
 const checkEvery = 1000
 
 // settleLine finds out how a session's records are pushed: once, and again when
-// another encryption is ordered.
+// another encryption is ordered. What begins in quarantine is not pushed, whatever
+// comes later: the agency fetches it when it may.
 func (w *worker) settleLine(ctx context.Context, s *session, info warrant.TaskInfo) error {
 	if s.lined && !s.line.Stale() || w.cfg.Outlet == nil {
+		return nil
+	}
+	if info.Quarantined && !s.lined {
+		s.lined = true
 		return nil
 	}
 	line, err := w.cfg.Outlet.Line(ctx, info, s.progress)

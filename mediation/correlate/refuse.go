@@ -38,7 +38,7 @@ func allowed(info warrant.TaskInfo, p *x2x3.PDU) cause {
 		end = info.StoppedAt.Add(stopGrace)
 	}
 	switch {
-	case p.Type == x2x3.X3 && !info.Media:
+	case p.Type == x2x3.X3 && !info.Media && !p.Time.Before(info.MediaUntil.Add(stopGrace)):
 		return notOrdered
 	case p.Time.Before(info.From) || p.Time.After(end):
 		return outsideDates

@@ -71,13 +71,18 @@ func scanSession(row pgx.CollectableRow) (segment.SessionDoc, error) {
 	return d, err
 }
 
-// Sessions lists the sessions of a LIID in the order of their CINs.
+// released keeps back what was taken under a provisional order whose original has not
+// come: for the agency it is not there.
+const released = " and not exists (select from quarantined_liid q where q.liid = $1)"
+
+// Sessions lists the sessions of a LIID in the order of their CINs. One in quarantine
+// has none.
 func (s *Store) Sessions(ctx context.Context, liid li.LIID, p Page) ([]segment.SessionDoc, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := s.pool.Query(ctx, sessionQuery+"where s.liid = $1 and s.cin > $2 order by s.cin limit $3", liid, after, limit+1)
+	rows, err := s.pool.Query(ctx, sessionQuery+"where s.liid = $1 and s.cin > $2"+released+" order by s.cin limit $3", liid, after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("evidence: list sessions: %w", redact(err))
 	}
@@ -93,7 +98,7 @@ func (s *Store) Sessions(ctx context.Context, liid li.LIID, p Page) ([]segment.S
 
 // SessionByCIN returns one session.
 func (s *Store) SessionByCIN(ctx context.Context, liid li.LIID, cin li.CIN) (segment.SessionDoc, error) {
-	rows, err := s.pool.Query(ctx, sessionQuery+"where s.liid = $1 and s.cin = $2", liid, cin)
+	rows, err := s.pool.Query(ctx, sessionQuery+"where s.liid = $1 and s.cin = $2"+released, liid, cin)
 	if err != nil {
 		return segment.SessionDoc{}, fmt.Errorf("evidence: read session: %w", redact(err))
 	}
@@ -127,7 +132,7 @@ func (s *Store) Segments(ctx context.Context, liid li.LIID, cin li.CIN, kind seg
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := s.pool.Query(ctx, "select "+segmentColumns+` from segment where session_id = (select id from session where liid = $1 and cin = $2)
+	rows, err := s.pool.Query(ctx, "select "+segmentColumns+` from segment where session_id = (select id from session where liid = $1 and cin = $2`+released+`)
 		and kind = $3 and number > $4 order by number limit $5`, liid, cin, kind, after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("evidence: list segments: %w", redact(err))
@@ -150,7 +155,7 @@ func (s *Store) Segments(ctx context.Context, liid li.LIID, cin li.CIN, kind seg
 // OpenSegment opens the sealed octets of one segment; the caller closes them. A
 // purged segment is ErrNotFound.
 func (s *Store) OpenSegment(ctx context.Context, liid li.LIID, cin li.CIN, kind segment.Kind, number uint32) (segment.SegmentDoc, io.ReadSeekCloser, error) {
-	rows, err := s.pool.Query(ctx, "select "+segmentColumns+` from segment where session_id = (select id from session where liid = $1 and cin = $2 and purged_at is null)
+	rows, err := s.pool.Query(ctx, "select "+segmentColumns+` from segment where session_id = (select id from session where liid = $1 and cin = $2 and purged_at is null`+released+`)
 		and kind = $3 and number = $4`, liid, cin, kind, number)
 	if err != nil {
 		return segment.SegmentDoc{}, nil, fmt.Errorf("evidence: read segment: %w", redact(err))
@@ -190,7 +195,7 @@ func (s *Store) Ack(ctx context.Context, a Ack) (segment.AckDoc, error) {
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		id, head := "", []byte(nil)
 		var segments int
-		err := tx.QueryRow(ctx, "select id::text, chain_head, segments from session where liid = $1 and cin = $2 for update", a.LIID, a.CIN).Scan(&id, &head, &segments)
+		err := tx.QueryRow(ctx, "select id::text, chain_head, segments from session where liid = $1 and cin = $2"+released+" for update", a.LIID, a.CIN).Scan(&id, &head, &segments)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}

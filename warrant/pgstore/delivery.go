@@ -114,6 +114,8 @@ func notice(ctx context.Context, tx pgx.Tx, before warrant.State, w warrant.Warr
 	switch {
 	case w.State == warrant.Active && before != warrant.Active:
 		what = "activated"
+	case w.State == warrant.Active: // narrowed, or its original came
+		what = "modified"
 	case before == warrant.Active && w.State != warrant.Active:
 		what, at = "deactivated", w.StoppedAt
 	default:

@@ -32,7 +32,8 @@ type office struct {
 
 func cert(c string) string { return strings.Repeat(c, 64) }
 
-func newOffice(t *testing.T) *office {
+// emptyOffice is a store that knows nobody.
+func emptyOffice(t *testing.T) *office {
 	t.Helper()
 	secret, _, err := audit.NewKey("test")
 	if err != nil {
@@ -49,6 +50,12 @@ func newOffice(t *testing.T) *office {
 	if o.Store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log}); err != nil {
 		t.Fatal(err)
 	}
+	return o
+}
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	o := emptyOffice(t)
 	people, err := o.EnrolFirst(t.Context(), []warrant.Person{
 		{Name: "Ann", Role: warrant.Drafter, Cert: cert("1")},
 		{Name: "Bob", Role: warrant.Approver, Cert: cert("2")},
@@ -161,10 +168,10 @@ func TestWholeLife(t *testing.T) {
 	if w, err = o.RequestPurge(t.Context(), o.bob, w.ID, w.Version, "retention over"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = o.Purge(t.Context(), o.bob, w.ID, w.Version); !isRule(err, warrant.RuleFourEyes) {
+	if _, err = o.Purge(t.Context(), o.bob, w.ID, w.Version, "retention over"); !isRule(err, warrant.RuleFourEyes) {
 		t.Errorf("one person purged: %v", err)
 	}
-	if w, err = o.Purge(t.Context(), o.carl, w.ID, w.Version); err != nil || w.State != warrant.Purged {
+	if w, err = o.Purge(t.Context(), o.carl, w.ID, w.Version, "retention over"); err != nil || w.State != warrant.Purged {
 		t.Error(err)
 	}
 	var actions []string
@@ -356,7 +363,7 @@ func TestDatabaseHoldsTheLaw(t *testing.T) {
 		{"update warrant set state = 'approved', version = version + 1, approver = '" + string(o.root1.ID) + "' where id = $1", string(sub.ID), "warrant_approver_confirmed"},
 		{"update warrant set state = 'active', version = version + 1, approver = '" + string(o.bob.ID) + "' where id = $1", string(sub.ID), "warrant_legal_step"},
 		{"update warrant set state = 'active', version = version + 1, approver = '" + string(o.bob.ID) + "' where id = $1", string(draft.ID), "warrant_legal_step"},
-		{"update warrant set targets = '{+49301}', version = version + 1 where id = $1", string(act.ID), "warrant_order_immutable"},
+		{"update warrant set targets = '{+49301}', version = version + 1 where id = $1", string(act.ID), "warrant_only_narrows"},
 		{"update warrant set valid_until = valid_until + interval '1 day', version = version + 1 where id = $1", string(act.ID), "warrant_order_immutable"},
 		{"update warrant set approver = '" + string(o.carl.ID) + "', version = version + 1 where id = $1", string(act.ID), "warrant_approver_immutable"},
 		{"update warrant set liid = 'X', version = version + 1 where id = $1", string(act.ID), "warrant_identity_immutable"},

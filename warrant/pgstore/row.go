@@ -4,25 +4,30 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/warrant"
 )
 
-const warrantColumns = `id, version, state, liid, authority, reference, legal_basis, agency_id, targets, scope,
-	valid_from, valid_until, notes, coalesce(predecessor, ''), drafter, coalesce(approver, ''), stopped_at, coalesce(purge_by, ''),
-	created_at, updated_at`
+// warrantColumns are read by scanWarrant, of a warrant under the alias w.
+const warrantColumns = `w.id, w.version, w.state, w.liid, w.authority, w.reference, w.legal_basis, w.agency_id, w.targets, w.scope,
+	w.valid_from, w.valid_until, w.notes, coalesce(w.predecessor, ''), w.drafter, coalesce(w.approver, ''), w.stopped_at, coalesce(w.purge_by, ''),
+	w.created_at, w.updated_at, coalesce(w.second_approver, ''), w.protected, w.provisional, w.original_due,
+	coalesce(encode(w.original_sha256, 'hex'), ''), coalesce(w.original_by, ''), w.original_at, coalesce(w.purged_by, '')`
 
 func scanWarrant(row pgx.CollectableRow) (warrant.Warrant, error) {
 	var w warrant.Warrant
 	var state, scope string
 	var targets []string
-	var stopped *time.Time
+	var stopped, due, originalAt *time.Time
 	err := row.Scan(&w.ID, &w.Version, &state, &w.LIID, &w.Authority, &w.Reference, &w.LegalBasis, &w.AgencyID, &targets, &scope,
-		&w.From, &w.Until, &w.Notes, &w.Predecessor, &w.Drafter, &w.Approver, &stopped, &w.PurgeBy, &w.CreatedAt, &w.UpdatedAt)
+		&w.From, &w.Until, &w.Notes, &w.Predecessor, &w.Drafter, &w.Approver, &stopped, &w.PurgeBy, &w.CreatedAt, &w.UpdatedAt,
+		&w.SecondApprover, &w.Protected, &w.Provisional, &due, &w.Original.SHA256, &w.Original.By, &originalAt, &w.PurgedBy)
 	if err != nil {
 		return warrant.Warrant{}, err
 	}
@@ -35,13 +40,18 @@ func scanWarrant(row pgx.CollectableRow) (warrant.Warrant, error) {
 	if w.Targets, err = decodeTargets(targets); err != nil {
 		return warrant.Warrant{}, err
 	}
-	if stopped != nil {
-		w.StoppedAt = stopped.UTC()
-	}
+	w.StoppedAt, w.OriginalDue, w.Original.At = orZero(stopped), orZero(due), orZero(originalAt)
 	for _, t := range []*time.Time{&w.From, &w.Until, &w.CreatedAt, &w.UpdatedAt} {
 		*t = t.UTC()
 	}
 	return w, nil
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // encodeTargets writes identities as ParseTarget reads them back: they were
@@ -71,7 +81,7 @@ func decodeTargets(texts []string) ([]li.Identity, error) {
 
 // lock reads a warrant for change.
 func lock(ctx context.Context, tx pgx.Tx, id warrant.ID) (warrant.Warrant, error) {
-	rows, err := tx.Query(ctx, "select "+warrantColumns+" from warrant where id = $1 for update", id)
+	rows, err := tx.Query(ctx, "select "+warrantColumns+" from warrant w where w.id = $1 for update", id)
 	if err != nil {
 		return warrant.Warrant{}, fmt.Errorf("read warrant: %w", interpret(err))
 	}
@@ -79,41 +89,47 @@ func lock(ctx context.Context, tx pgx.Tx, id warrant.ID) (warrant.Warrant, error
 	return w, notFound(err)
 }
 
-func insert(ctx context.Context, tx pgx.Tx, w warrant.Warrant) error {
+func insert(ctx context.Context, tx pgx.Tx, w warrant.Warrant, e audit.Entry) error {
 	_, err := tx.Exec(ctx, `insert into warrant (id, version, state, previous_state, liid, authority, reference, legal_basis, agency_id, targets,
-		scope, valid_from, valid_until, notes, predecessor, drafter, created_at, updated_at)
-		values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nullif($14, ''), $15, $16, $17)`,
+		scope, valid_from, valid_until, notes, predecessor, drafter, created_at, updated_at, provisional, original_due)
+		values ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nullif($14, ''), $15, $16, $17, $18, $19)`,
 		w.ID, w.Version, w.State.String(), w.LIID, w.Authority, w.Reference, w.LegalBasis, w.AgencyID, encodeTargets(w.Targets),
-		w.Scope.String(), w.From, w.Until, w.Notes, w.Predecessor, w.Drafter, w.CreatedAt, w.UpdatedAt)
+		w.Scope.String(), w.From, w.Until, w.Notes, w.Predecessor, w.Drafter, w.CreatedAt, w.UpdatedAt, w.Provisional, timeOrNull(w.OriginalDue))
 	if err != nil {
 		return interpret(err)
 	}
-	return keepVersion(ctx, tx, w, string(w.Drafter))
+	return keepVersion(ctx, tx, w, e)
 }
 
-func update(ctx context.Context, tx pgx.Tx, w warrant.Warrant, by string) error {
+func update(ctx context.Context, tx pgx.Tx, w warrant.Warrant, e audit.Entry) error {
 	_, err := tx.Exec(ctx, `update warrant set version = $2, state = $3, liid = $4, authority = $5, reference = $6, legal_basis = $7, agency_id = $8,
 		targets = $9, scope = $10, valid_from = $11, valid_until = $12, notes = $13, predecessor = nullif($14, ''), drafter = $15,
-		approver = nullif($16, ''), stopped_at = $17, purge_by = nullif($18, ''), updated_at = $19 where id = $1`,
+		approver = nullif($16, ''), stopped_at = $17, purge_by = nullif($18, ''), updated_at = $19, second_approver = nullif($20, ''),
+		protected = $21, provisional = $22, original_due = $23, original_sha256 = decode(nullif($24, ''), 'hex'), original_by = nullif($25, ''),
+		original_at = $26, purged_by = nullif($27, '') where id = $1`,
 		w.ID, w.Version, w.State.String(), w.LIID, w.Authority, w.Reference, w.LegalBasis, w.AgencyID, encodeTargets(w.Targets),
-		w.Scope.String(), w.From, w.Until, w.Notes, w.Predecessor, w.Drafter, w.Approver, timeOrNull(w.StoppedAt), w.PurgeBy, w.UpdatedAt)
+		w.Scope.String(), w.From, w.Until, w.Notes, w.Predecessor, w.Drafter, w.Approver, timeOrNull(w.StoppedAt), w.PurgeBy, w.UpdatedAt,
+		w.SecondApprover, w.Protected, w.Provisional, timeOrNull(w.OriginalDue), w.Original.SHA256, w.Original.By, timeOrNull(w.Original.At), w.PurgedBy)
 	if err != nil {
 		return interpret(err)
 	}
-	return keepVersion(ctx, tx, w, by)
+	return keepVersion(ctx, tx, w, e)
 }
 
-func keepVersion(ctx context.Context, tx pgx.Tx, w warrant.Warrant, by string) error {
+// keepVersion keeps the version that an act made, with who did it, why and from where.
+func keepVersion(ctx context.Context, tx pgx.Tx, w warrant.Warrant, e audit.Entry) error {
 	body, err := json.Marshal(map[string]any{
 		"state": w.State.String(), "liid": w.LIID, "authority": w.Authority, "reference": w.Reference, "legal_basis": w.LegalBasis,
 		"agency_id": w.AgencyID, "targets": encodeTargets(w.Targets), "scope": w.Scope.String(), "from": w.From, "until": w.Until,
-		"notes": w.Notes, "predecessor": w.Predecessor, "drafter": w.Drafter, "approver": w.Approver,
+		"notes": w.Notes, "predecessor": w.Predecessor, "drafter": w.Drafter, "approver": w.Approver, "second_approver": w.SecondApprover,
+		"protected": w.Protected, "provisional": w.Provisional, "original_due": timeOrNull(w.OriginalDue), "original": w.Original.SHA256,
+		"purge_by": w.PurgeBy, "purged_by": w.PurgedBy,
 	})
 	if err != nil {
 		return fmt.Errorf("encode version: %w", err)
 	}
-	_, err = tx.Exec(ctx, "insert into warrant_version (warrant_id, version, body, by, at) values ($1, $2, $3, $4, $5)",
-		w.ID, w.Version, body, by, w.UpdatedAt)
+	_, err = tx.Exec(ctx, "insert into warrant_version (warrant_id, version, body, by, at, act, role, source, reason) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		w.ID, w.Version, body, e.Actor, w.UpdatedAt, strings.TrimPrefix(e.Action, "warrant."), e.Role, e.Source, e.Reason)
 	if err != nil {
 		return fmt.Errorf("keep version: %w", interpret(err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,13 +26,20 @@ type Config struct {
 	Pool  *pgxpool.Pool
 	Audit *audit.Log
 	Now   func() time.Time // default time.Now
+
+	// Limits are the law of the jurisdiction; the zero value knows the emergency numbers.
+	Limits warrant.Limits
+	// Seal seals a paper to its keepers; nil = no papers are taken.
+	Seal func(paper []byte) ([]byte, error)
 }
 
 // Store is the warrant database.
 type Store struct {
-	pool  *pgxpool.Pool
-	audit *audit.Log
-	now   func() time.Time
+	pool   *pgxpool.Pool
+	audit  *audit.Log
+	now    func() time.Time
+	limits warrant.Limits
+	seal   func([]byte) ([]byte, error)
 
 	holding sync.Mutex // guards holder, while a session is opened too
 	holder  *holder    // nil = nothing was held yet
@@ -45,7 +53,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{pool: cfg.Pool, audit: cfg.Audit, now: cfg.Now}, nil
+	return &Store{pool: cfg.Pool, audit: cfg.Audit, now: cfg.Now, limits: cfg.Limits, seal: cfg.Seal}, nil
 }
 
 // clock is now in UTC with the database's precision.
@@ -73,13 +81,37 @@ func interpret(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
+	if pg.Code == "22021" { // character_not_in_repertoire, such as NUL
+		return &warrant.RuleError{Rule: warrant.RuleIncomplete, Reason: "a text holds an octet that no text has"}
+	}
 	switch pg.ConstraintName {
-	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "agency_delivery_confirmed_by_another", "warrant_purge_four_eyes":
+	case "warrant_four_eyes", "person_confirmed_by_another", "person_not_confirmed_by_self", "agency_confirmed_by_another", "agency_delivery_confirmed_by_another",
+		"warrant_purge_four_eyes", "warrant_purge_two_people", "warrant_three_people", "warrant_original_four_eyes", "legal_hold_set_by_two",
+		"legal_hold_released_by_two", "protected_number_confirmed_by_another", "protected_number_removed_by_two",
+		"person_enabled_by_another", "person_not_enabled_by_self", "person_clearance_confirmed_by_another", "enrolment_confirmed_by_another",
+		"enrolment_not_by_self", "machine_token_confirmed_by_another", "approval_signature_four_eyes":
 		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "one person may not do both"}
-	case "warrant_legal_step", "warrant_order_immutable", "warrant_identity_immutable", "warrant_approver_immutable":
+	case "warrant_protected_has_third":
+		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "a target is protected: a third person has to approve"}
+	case "warrant_legal_step", "warrant_order_immutable", "warrant_identity_immutable", "warrant_approver_immutable", "warrant_only_narrows",
+		"legal_hold_immutable", "protected_number_immutable":
 		return &warrant.RuleError{Rule: warrant.RuleState, Reason: "the warrant's state does not allow it"}
-	case "warrant_liid_unique", "person_name_unique", "person_cert_unique", "agency_name_unique", "agency_user_pk":
+	case "warrant_one_successor":
+		return &warrant.RuleError{Rule: warrant.RuleState, Reason: "what it extends is extended already"}
+	case "warrant_extension_follows":
+		return &warrant.RuleError{Rule: warrant.RuleDates, Reason: "from: an extension begins when what it extends ends"}
+	case "warrant_original_in_time":
+		return &warrant.RuleError{Rule: warrant.RuleDates, Reason: "the original came too late: what was taken stays in quarantine"}
+	case "warrant_purge_under_hold":
+		return &warrant.RuleError{Rule: warrant.RuleHold, Reason: "a legal hold is in force: two people have to release it first"}
+	case "warrant_liid_unique", "person_name_unique", "person_cert_unique", "agency_name_unique", "agency_user_pk", "warrant_document_once", "protected_number_once":
 		return warrant.ErrExists
+	case "approval_signature_pk", "person_oidc_pk", "passkey_pk", "machine_token_pk":
+		return warrant.ErrExists
+	case "warrant_approver_active":
+		return &warrant.RuleError{Rule: warrant.RuleNotEnrolled, Reason: "this person is disabled or no longer cleared"}
+	case "warrant_approval_signed":
+		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "sign this version with your passkey first"}
 	case "warrant_version_follows":
 		return warrant.ErrVersion
 	case "warrant_agency", "warrant_agency_confirmed":
@@ -110,12 +142,16 @@ func (s *Store) refused(ctx context.Context, e audit.Entry, err error) error {
 	switch {
 	case errors.As(err, &rule):
 		e.Detail = map[string]string{"rule": string(rule.Rule)}
+		if rule.Rule == warrant.RuleReason {
+			e.Reason = "" // it may name a target
+		}
 	case errors.Is(err, warrant.ErrForbidden):
 		e.Detail = map[string]string{"rule": "role"}
 	default:
 		return err
 	}
 	e.Result = "refused"
+	e.Object = strings.ReplaceAll(strings.ToValidUTF8(e.Object, "?"), "\x00", "?") // as the caller named it
 	if _, auditErr := s.audit.Record(ctx, s.pool, e); auditErr != nil {
 		return auditErr
 	}

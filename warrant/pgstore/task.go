@@ -13,31 +13,36 @@ import (
 	"github.com/ligate/ligate/warrant"
 )
 
-// Due starts the warrants whose time has come and expires those whose time is
-// over, each with its audit entry.
+// Due starts the warrants whose time has come, and ends those whose time is over or
+// whose original did not come, each with its audit entry.
 func (s *Store) Due(ctx context.Context, now time.Time) error {
 	now = now.UTC().Truncate(time.Microsecond)
-	rows, err := s.pool.Query(ctx, `select id, version, valid_until <= $1 from warrant
-		where state in ('approved', 'active', 'suspended') and (valid_until <= $1 or state = 'approved' and valid_from <= $1)`, now)
+	rows, err := s.pool.Query(ctx, `select id, version, valid_until <= $1, provisional and original_due <= $1 and original_due < valid_until from warrant
+		where state in ('approved', 'active', 'suspended')
+		and (valid_until <= $1 or state = 'approved' and valid_from <= $1 or provisional and original_due <= $1) order by serial`, now)
 	if err != nil {
 		return fmt.Errorf("find due warrants: %w", interpret(err))
 	}
 	type due struct {
-		ID      warrant.ID
-		Version int
-		Over    bool
+		ID            warrant.ID
+		Version       int
+		Over, Overdue bool
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[due])
 	if err != nil {
 		return fmt.Errorf("find due warrants: %w", interpret(err))
 	}
 	for _, d := range all {
-		rule, action := warrant.Start, "warrant.start"
-		if d.Over {
+		rule, action, reason := warrant.Start, "warrant.start", ""
+		switch {
+		case d.Overdue:
+			rule, action, reason = warrant.Lapse, "warrant.lapse", warrant.ReasonLapsed
+		case d.Over:
 			rule, action = warrant.Expire, "warrant.expire"
 		}
-		by := warrant.Actor{Person: warrant.Person{ID: "ligate"}}
-		_, err := s.change(ctx, by, d.ID, d.Version, system(action, "", string(d.ID)), func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
+		e := system(action, "", string(d.ID))
+		e.Reason = reason
+		_, err := s.change(ctx, d.ID, d.Version, e, func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
 			return rule(w, now)
 		})
 		if err != nil {
@@ -52,6 +57,7 @@ func (s *Store) NextDeadline(ctx context.Context, now time.Time) (time.Time, err
 	var next *time.Time
 	err := s.pool.QueryRow(ctx, `select min(t) from (
 		select valid_until as t from warrant where state in ('approved', 'active', 'suspended')
+		union all select original_due from warrant where state in ('approved', 'active', 'suspended') and provisional
 		union all select valid_from from warrant where state = 'approved') deadlines where t > $1`, now).Scan(&next)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("find next deadline: %w", interpret(err))
@@ -64,7 +70,7 @@ func (s *Store) NextDeadline(ctx context.Context, now time.Time) (time.Time, err
 
 // WantedTasks returns what may be tapped at now.
 func (s *Store) WantedTasks(ctx context.Context, now time.Time) ([]li.Task, error) {
-	rows, err := s.pool.Query(ctx, `select t.xid::text, `+qualified+` from warrant w join task t on t.warrant_id = w.id
+	rows, err := s.pool.Query(ctx, `select t.xid::text, `+warrantColumns+` from warrant w join task t on t.warrant_id = w.id
 		where w.state = 'active' order by w.serial`)
 	if err != nil {
 		return nil, fmt.Errorf("list tasks: %w", interpret(err))
@@ -91,11 +97,6 @@ func (s *Store) WantedTasks(ctx context.Context, now time.Time) ([]li.Task, erro
 	return tasks, nil
 }
 
-// qualified are warrantColumns of alias w.
-const qualified = `w.id, w.version, w.state, w.liid, w.authority, w.reference, w.legal_basis, w.agency_id, w.targets, w.scope,
-	w.valid_from, w.valid_until, w.notes, coalesce(w.predecessor, ''), w.drafter, coalesce(w.approver, ''), w.stopped_at, coalesce(w.purge_by, ''),
-	w.created_at, w.updated_at`
-
 // withXID takes the leading XID off a row.
 type withXID struct {
 	pgx.CollectableRow
@@ -111,21 +112,24 @@ func (r *withXID) Scan(dest ...any) error {
 func (s *Store) TaskInfo(ctx context.Context, xid li.XID) (warrant.TaskInfo, error) {
 	var info warrant.TaskInfo
 	var scope string
-	var began, ended *time.Time
-	err := s.pool.QueryRow(ctx, `select w.id, w.liid, w.agency_id, a.recipients, w.scope, w.valid_until,
+	var began, ended, mediaUntil *time.Time
+	err := s.pool.QueryRow(ctx, `select w.id, w.liid, w.agency_id, a.recipients, w.scope,
+		  case when w.provisional then least(w.valid_until, w.original_due) else w.valid_until end, w.provisional,
 		  (select min(i.began_at) from tap_interval i where i.warrant_id = w.id),
-		  (select case when bool_or(i.ended_at is null) then null else max(i.ended_at) end from tap_interval i where i.warrant_id = w.id)
+		  (select case when bool_or(i.ended_at is null) then null else max(i.ended_at) end from tap_interval i where i.warrant_id = w.id),
+		  (select min(v.at) from warrant_version v join warrant_version b on b.warrant_id = v.warrant_id and b.version = v.version - 1
+		    where v.warrant_id = w.id and v.act = 'narrow' and v.body->>'scope' = 'iri' and b.body->>'scope' = 'iri+cc')
 		from task t join warrant w on w.id = t.warrant_id join agency a on a.id = w.agency_id
-		where t.xid = $1 and w.approver is not null and a.confirmed_by is not null`, xid.String()).
-		Scan(&info.WarrantID, &info.LIID, &info.AgencyID, &info.Recipients, &scope, &info.Until, &began, &ended)
+		where t.xid = $1 and w.state not in ('draft', 'submitted', 'rejected') and a.confirmed_by is not null`, xid.String()).
+		Scan(&info.WarrantID, &info.LIID, &info.AgencyID, &info.Recipients, &scope, &info.Until, &info.Quarantined, &began, &ended, &mediaUntil)
 	if err != nil {
-		return warrant.TaskInfo{}, notFound(interpret(err))
+		return warrant.TaskInfo{}, notFound(err)
 	}
 	if began == nil {
 		return warrant.TaskInfo{}, warrant.ErrNotFound // approved, never started
 	}
 	info.XID, info.Media = xid, scope == warrant.IRIAndCC.String()
-	info.From, info.Until = began.UTC(), info.Until.UTC()
+	info.From, info.Until, info.MediaUntil = began.UTC(), info.Until.UTC(), orZero(mediaUntil)
 	if ended != nil {
 		info.StoppedAt = ended.UTC()
 	}
@@ -138,7 +142,7 @@ func (s *Store) ConfirmTask(ctx context.Context, xid li.XID, gateway string, on 
 		var liid li.LIID
 		err := tx.QueryRow(ctx, "select w.liid from task t join warrant w on w.id = t.warrant_id where t.xid = $1", xid.String()).Scan(&liid)
 		if err != nil {
-			return notFound(interpret(err))
+			return notFound(err)
 		}
 		tag, err := tx.Exec(ctx, `insert into task_gateway as g (xid, gateway, live, since) values ($1, $2, $3, $4)
 			on conflict (xid, gateway) do update set live = excluded.live, since = excluded.since where g.live <> excluded.live`,
@@ -237,7 +241,7 @@ func (s *Store) SettleAlarm(ctx context.Context, by warrant.Actor, id int64, rea
 	return s.inTx(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, "update alarm set closed_at = $2 where id = $1 and closed_at is null returning kind || ' ' || object", id, s.clock()).Scan(&e.Object)
 		if err != nil {
-			return notFound(interpret(err))
+			return notFound(err)
 		}
 		_, err = s.audit.Append(ctx, tx, e)
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -19,14 +18,7 @@ import (
 // CreateDraft drafts a warrant. The same key with the same order gives the same
 // warrant again; with another order it is ErrIdempotency. An empty key is none.
 func (s *Store) CreateDraft(ctx context.Context, by warrant.Actor, o warrant.Order, key string) (warrant.Warrant, error) {
-	now := s.clock()
-	o.From, o.Until = o.From.UTC().Truncate(time.Microsecond), o.Until.UTC().Truncate(time.Microsecond)
-	w, err := warrant.New(warrant.ID(newID()), o, by, now)
-	e := entry(by, "warrant.draft", o.LIID, string(w.ID))
-	if err != nil {
-		return warrant.Warrant{}, s.refused(ctx, e, err)
-	}
-	return s.create(ctx, by, w, key, e)
+	return s.draft(ctx, by, s.complete(o), key, "warrant.draft", warrant.New)
 }
 
 // Extend drafts the successor of a warrant, by a new order with its own LIID.
@@ -35,8 +27,28 @@ func (s *Store) Extend(ctx context.Context, by warrant.Actor, id warrant.ID, o w
 	if err != nil {
 		return warrant.Warrant{}, err
 	}
-	w, err := warrant.Extend(old, warrant.ID(newID()), o, by, s.clock())
-	e := entry(by, "warrant.extend", o.LIID, string(w.ID))
+	return s.draft(ctx, by, s.complete(o), key, "warrant.extend", func(id warrant.ID, o warrant.Order, by warrant.Actor, now time.Time) (warrant.Warrant, error) {
+		return warrant.Extend(old, id, o, by, now)
+	})
+}
+
+// complete brings an order to the database's precision, and fills what the limits say.
+func (s *Store) complete(o warrant.Order) warrant.Order {
+	for _, t := range []*time.Time{&o.From, &o.Until, &o.OriginalDue} {
+		*t = t.UTC().Truncate(time.Microsecond)
+	}
+	return s.limits.Complete(o)
+}
+
+func (s *Store) draft(ctx context.Context, by warrant.Actor, o warrant.Order, key, action string,
+	rule func(warrant.ID, warrant.Order, warrant.Actor, time.Time) (warrant.Warrant, error),
+) (warrant.Warrant, error) {
+	id := warrant.ID(newID())
+	e := entry(by, action, o.LIID, string(id))
+	w, err := rule(id, o, by, s.clock())
+	if err == nil {
+		err = s.limits.Check(w.Order)
+	}
 	if err != nil {
 		return warrant.Warrant{}, s.refused(ctx, e, err)
 	}
@@ -59,7 +71,7 @@ func (s *Store) create(ctx context.Context, by warrant.Actor, w warrant.Warrant,
 				return err
 			}
 		}
-		if err := insert(ctx, tx, w); err != nil {
+		if err := insert(ctx, tx, w, e); err != nil {
 			return fmt.Errorf("draft warrant: %w", err)
 		}
 		_, err := s.audit.Append(ctx, tx, e)
@@ -88,9 +100,13 @@ func takeKey(ctx context.Context, tx pgx.Tx, by warrant.PersonID, key string, ha
 }
 
 func orderHash(o warrant.Order) ([]byte, error) {
-	body, err := json.Marshal([]any{
+	fields := []any{
 		o.LIID, o.Authority, o.Reference, o.LegalBasis, o.AgencyID, encodeTargets(o.Targets), o.Scope, o.From, o.Until, o.Notes, o.Predecessor,
-	})
+	}
+	if o.Provisional {
+		fields = append(fields, o.OriginalDue)
+	}
+	body, err := json.Marshal(fields)
 	if err != nil {
 		return nil, fmt.Errorf("hash order: %w", err)
 	}
@@ -114,7 +130,7 @@ func (s *Store) Warrant(ctx context.Context, by warrant.Actor, id warrant.ID) (w
 	}
 	var w warrant.Warrant
 	err := s.inTx(ctx, func(tx pgx.Tx) (err error) {
-		rows, err := tx.Query(ctx, "select "+warrantColumns+" from warrant where id = $1", id)
+		rows, err := tx.Query(ctx, "select "+warrantColumns+" from warrant w where w.id = $1", id)
 		if err != nil {
 			return fmt.Errorf("read warrant: %w", interpret(err))
 		}
@@ -177,12 +193,12 @@ func (s *Store) WarrantsOfAgency(ctx context.Context, id warrant.AgencyID, p Pag
 	if err != nil {
 		return nil, "", err
 	}
-	return s.list(ctx, "agency_id = $2 and serial > $3 and approver is not null", "asc", limit, string(id), after)
+	return s.list(ctx, "agency_id = $2 and serial > $3 and state not in ('draft', 'submitted', 'rejected')", "asc", limit, string(id), after)
 }
 
 // list reads one page; where holds constant text only.
 func (s *Store) list(ctx context.Context, where, order string, limit int, arg string, after int64) ([]warrant.Warrant, string, error) {
-	rows, err := s.pool.Query(ctx, "select serial, "+warrantColumns+" from warrant where "+where+" order by serial "+order+" limit $1", limit+1, arg, after)
+	rows, err := s.pool.Query(ctx, "select serial, "+warrantColumns+" from warrant w where "+where+" order by serial "+order+" limit $1", limit+1, arg, after)
 	if err != nil {
 		return nil, "", fmt.Errorf("list warrants: %w", interpret(err))
 	}
@@ -216,7 +232,7 @@ func (r *withSerial) Scan(dest ...any) error {
 // WarrantByLIID returns an agency's own warrant that was ever approved. What is
 // not its own is ErrNotFound like what does not exist.
 func (s *Store) WarrantByLIID(ctx context.Context, id warrant.AgencyID, liid li.LIID) (warrant.Warrant, error) {
-	rows, err := s.pool.Query(ctx, "select "+warrantColumns+" from warrant where liid = $1 and agency_id = $2 and approver is not null", liid, id)
+	rows, err := s.pool.Query(ctx, "select "+warrantColumns+" from warrant w where w.liid = $1 and w.agency_id = $2 and w.state not in ('draft', 'submitted', 'rejected')", liid, id)
 	if err != nil {
 		return warrant.Warrant{}, fmt.Errorf("read intercept: %w", interpret(err))
 	}
@@ -226,7 +242,7 @@ func (s *Store) WarrantByLIID(ctx context.Context, id warrant.AgencyID, liid li.
 
 // change applies a rule to the warrant at exactly that version. The change and its
 // entry commit together; a refusal is recorded alone.
-func (s *Store) change(ctx context.Context, by warrant.Actor, id warrant.ID, version int, e audit.Entry,
+func (s *Store) change(ctx context.Context, id warrant.ID, version int, e audit.Entry,
 	rule func(tx pgx.Tx, w warrant.Warrant) (warrant.Warrant, error),
 ) (warrant.Warrant, error) {
 	var w warrant.Warrant
@@ -242,7 +258,7 @@ func (s *Store) change(ctx context.Context, by warrant.Actor, id warrant.ID, ver
 		if w, err = rule(tx, w); err != nil {
 			return err
 		}
-		if err := update(ctx, tx, w, string(by.ID)); err != nil {
+		if err := update(ctx, tx, w, e); err != nil {
 			return err
 		}
 		if err := s.follow(ctx, tx, before, w); err != nil {
@@ -264,10 +280,11 @@ func (s *Store) change(ctx context.Context, by warrant.Actor, id warrant.ID, ver
 func (s *Store) follow(ctx context.Context, tx pgx.Tx, before warrant.State, w warrant.Warrant) error {
 	var err error
 	switch {
-	case w.State == warrant.Approved:
+	case w.State == warrant.Approved && before != warrant.Approved:
 		_, err = tx.Exec(ctx, "insert into task (xid, warrant_id, created_at) values ($1, $2, $3)", li.NewXID().String(), w.ID, w.UpdatedAt)
 	case w.State == warrant.Active && before != warrant.Active:
-		_, err = tx.Exec(ctx, "insert into tap_interval (warrant_id, began_at) values ($1, $2)", w.ID, w.UpdatedAt)
+		_, err = tx.Exec(ctx, `insert into tap_interval (warrant_id, began_at) select $1, greatest($2, max(began_at) + interval '1 microsecond')
+			from tap_interval where warrant_id = $1`, w.ID, w.UpdatedAt) // later than the last, however the clock was set
 	case before == warrant.Active && w.State != warrant.Active:
 		_, err = tx.Exec(ctx, "update tap_interval set ended_at = greatest($2, began_at) where warrant_id = $1 and ended_at is null", w.ID, w.StoppedAt)
 	}
@@ -281,77 +298,4 @@ func (s *Store) follow(ctx context.Context, tx pgx.Tx, before warrant.State, w w
 		return fmt.Errorf("notify: %w", interpret(err))
 	}
 	return nil
-}
-
-// Update replaces the order of a draft or a rejected warrant.
-func (s *Store) Update(ctx context.Context, by warrant.Actor, id warrant.ID, version int, o warrant.Order) (warrant.Warrant, error) {
-	return s.change(ctx, by, id, version, entry(by, "warrant.edit", "", string(id)), func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
-		o.Predecessor = w.Predecessor
-		return warrant.Edit(w, o, by, s.clock())
-	})
-}
-
-// Submit hands a draft to the approver.
-func (s *Store) Submit(ctx context.Context, by warrant.Actor, id warrant.ID, version int) (warrant.Warrant, error) {
-	return s.change(ctx, by, id, version, entry(by, "warrant.submit", "", string(id)), func(tx pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
-		agency, err := agencyIn(ctx, tx, w.AgencyID)
-		if err != nil && !errors.Is(err, warrant.ErrNotFound) {
-			return w, err
-		}
-		return warrant.Submit(w, by, agency, s.clock())
-	})
-}
-
-// Approve is the second person's word over exactly that version.
-func (s *Store) Approve(ctx context.Context, by warrant.Actor, id warrant.ID, version int, typed warrant.Retyped) (warrant.Warrant, error) {
-	return s.change(ctx, by, id, version, entry(by, "warrant.approve", "", string(id)), func(tx pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
-		agency, err := agencyIn(ctx, tx, w.AgencyID)
-		if err != nil && !errors.Is(err, warrant.ErrNotFound) {
-			return w, err
-		}
-		return warrant.Approve(w, by, typed, agency, s.clock())
-	})
-}
-
-// act is one of the rules that take a reason.
-type act func(w warrant.Warrant, by warrant.Actor, reason string, now time.Time) (warrant.Warrant, error)
-
-func (s *Store) reasoned(ctx context.Context, by warrant.Actor, id warrant.ID, version int, action, reason string, rule act) (warrant.Warrant, error) {
-	e := entry(by, action, "", string(id))
-	e.Reason = reason[:min(len(reason), 2000)]
-	return s.change(ctx, by, id, version, e, func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
-		return rule(w, by, reason, s.clock())
-	})
-}
-
-// Reject sends a submitted warrant back.
-func (s *Store) Reject(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
-	return s.reasoned(ctx, by, id, version, "warrant.reject", reason, warrant.Reject)
-}
-
-// Suspend pauses a running tap.
-func (s *Store) Suspend(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
-	return s.reasoned(ctx, by, id, version, "warrant.suspend", reason, warrant.Suspend)
-}
-
-// Resume continues a suspended tap.
-func (s *Store) Resume(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
-	return s.reasoned(ctx, by, id, version, "warrant.resume", reason, warrant.Resume)
-}
-
-// Revoke ends a warrant for good.
-func (s *Store) Revoke(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
-	return s.reasoned(ctx, by, id, version, "warrant.revoke", reason, warrant.Revoke)
-}
-
-// RequestPurge is the first of two people who destroy what was intercepted.
-func (s *Store) RequestPurge(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {
-	return s.reasoned(ctx, by, id, version, "warrant.purge.request", reason, warrant.RequestPurge)
-}
-
-// Purge is the second person's word. The caller destroys the evidence afterwards.
-func (s *Store) Purge(ctx context.Context, by warrant.Actor, id warrant.ID, version int) (warrant.Warrant, error) {
-	return s.change(ctx, by, id, version, entry(by, "warrant.purge", "", string(id)), func(_ pgx.Tx, w warrant.Warrant) (warrant.Warrant, error) {
-		return warrant.Purge(w, by, s.clock())
-	})
 }
