@@ -21,7 +21,10 @@ func (w *worker) finish(ctx context.Context, e *entry) (step string, err error) 
 		if now.Sub(s.endSeen) < w.cfg.EndGrace || !w.desk.reading.passed(s.endStored, w.cfg.EndGrace, now) {
 			return "", nil
 		}
-		w.drain(ctx) // what is handed out
+		if w.drain(ctx); s.endSeen.IsZero() || len(e.queue) > 0 { // what is handed out may say that it goes on
+			return "", nil
+		}
+		end = s.facts
 	case now.Sub(s.heard) >= w.cfg.IdleAfter:
 		end.endedAt, end.endCause = s.progress.LastAt, causeTimeout
 	case now.Sub(s.asked) >= min(askEvery, w.cfg.IdleAfter/2) && now.Sub(s.heard) >= w.cfg.EndGrace:
