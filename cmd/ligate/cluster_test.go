@@ -217,7 +217,7 @@ func takeover(t *testing.T, what trouble) {
 	if err := a.people(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	cfg := a.lemfConfig(t)
+	cfg := a.lemfFor(t)
 	l, _ := runLEMF(t, cfg)
 	hi2, hi3 := l.Addrs()
 	a.confirmDelivery(t, a.agencyID, map[string]any{

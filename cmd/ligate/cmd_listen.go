@@ -5,14 +5,9 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/tls"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -120,13 +115,9 @@ func (c *agencyListenCmd) config(s streams) (lemf.Config, error) {
 }
 
 func readOpener(path string) (*etsi.Sealer, error) {
-	text, err := os.ReadFile(path)
+	key, err := readContainerKey(path)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", filepath.Base(path), err)
-	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, errors.New("--key: want base64")
+		return nil, err
 	}
 	kind := etsi.EncAES256
 	if len(key) == 24 {

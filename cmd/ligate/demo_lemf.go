@@ -17,28 +17,11 @@ import (
 // monitor runs the agency's LEMF until life ends, and has two people say that records
 // are pushed there.
 func (st *story) monitor(ctx, life context.Context) error {
-	own, err := pki.LoadOrCreate(st.path("agency", "lemf-keys"), "lemf", pki.Spec{CommonName: "LEMF", Names: []string{"127.0.0.1"}})
+	cfg, err := st.lemfConfig(st.path("agency", "lemf-keys"))
 	if err != nil {
 		return err
 	}
-	operator := secrets{dir: st.path("operator", "secrets")}
-	handover, err := operator.handover()
-	if err != nil {
-		return err
-	}
-	integrity, err := readCertificate(st.path("operator", "secrets", "integrity.crt"))
-	if err != nil {
-		return err
-	}
-	signer, ok := integrity.PublicKey.(*ecdsa.PublicKey)
-	if !ok {
-		return errors.New("the certificate of integrity checks has no ECDSA key")
-	}
-	st.lemf, err = lemf.New(lemf.Config{
-		HI2: "127.0.0.1:0", HI3: "127.0.0.1:0", TLS: pki.Server(own, pki.Fingerprint(handover.Certificate[0])), Dir: st.path("lemf"),
-		Log: slog.New(slog.DiscardHandler), Signer: signer,
-	})
-	if err != nil {
+	if st.lemf, err = lemf.New(cfg); err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
@@ -50,8 +33,32 @@ func (st *story) monitor(ctx, life context.Context) error {
 	}
 	hi2, hi3 := st.lemf.Addrs()
 	return st.deliver(ctx, map[string]any{
-		"hi2": hi2.String(), "hi3": hi3.String(), "certificate": pki.Fingerprint(own.Certificate[0]), "hi1": true,
+		"hi2": hi2.String(), "hi3": hi3.String(), "certificate": pki.Fingerprint(cfg.TLS.Certificates[0].Certificate[0]), "hi1": true,
 	})
+}
+
+// lemfConfig is that of a LEMF of this operator's, with a certificate in that folder.
+func (st *story) lemfConfig(keys string) (lemf.Config, error) {
+	own, err := pki.LoadOrCreate(keys, "lemf", pki.Spec{CommonName: "LEMF", Names: []string{"127.0.0.1"}})
+	if err != nil {
+		return lemf.Config{}, err
+	}
+	handover, err := secrets{dir: st.path("operator", "secrets")}.handover()
+	if err != nil {
+		return lemf.Config{}, err
+	}
+	integrity, err := readCertificate(st.path("operator", "secrets", "integrity.crt"))
+	if err != nil {
+		return lemf.Config{}, err
+	}
+	signer, ok := integrity.PublicKey.(*ecdsa.PublicKey)
+	if !ok {
+		return lemf.Config{}, errors.New("the certificate of integrity checks has no ECDSA key")
+	}
+	return lemf.Config{
+		HI2: "127.0.0.1:0", HI3: "127.0.0.1:0", TLS: pki.Server(own, pki.Fingerprint(handover.Certificate[0])), Dir: st.path("lemf"),
+		Log: slog.New(slog.DiscardHandler), Signer: signer,
+	}, nil
 }
 
 // deliver has one system administrator add a delivery of the agency and another

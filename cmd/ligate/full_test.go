@@ -103,7 +103,7 @@ func TestFullBufferIsToldByNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	away := st.lemfConfig(t)
+	away := st.lemfFor(t)
 	ports, err := freePorts()
 	if err != nil {
 		t.Fatal(err)

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -19,25 +17,14 @@ import (
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
 
-// lemfConfig is that of an agency which knows the operator's certificates.
-func (st *story) lemfConfig(t *testing.T) lemf.Config {
+// lemfFor is the config of an agency's LEMF which knows the operator's certificates.
+func (st *story) lemfFor(t *testing.T) lemf.Config {
 	t.Helper()
-	own, err := pki.LoadOrCreate(st.path("lemf-keys"), "lemf", pki.Spec{CommonName: "LEMF", Names: []string{"127.0.0.1"}})
+	cfg, err := st.lemfConfig(st.path("lemf-keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	handover, err := pki.Load(st.path("operator", "secrets", "handover.crt"), st.path("operator", "secrets", "handover.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := readCertificate(st.path("operator", "secrets", "integrity.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lemf.Config{
-		HI2: "127.0.0.1:0", HI3: "127.0.0.1:0", Dir: st.path("lemf"), Log: slog.New(slog.DiscardHandler),
-		TLS: pki.Server(own, pki.Fingerprint(handover.Certificate[0])), Signer: cert.PublicKey.(*ecdsa.PublicKey),
-	}
+	return cfg
 }
 
 // runLEMF runs a LEMF until the returned function or the test's end.
@@ -175,7 +162,7 @@ func TestCallIsPushedToTheLEMF(t *testing.T) {
 	if err := st.people(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	cfg := st.lemfConfig(t)
+	cfg := st.lemfFor(t)
 	l, _ := runLEMF(t, cfg)
 	st.deliverTo(t, cfg, l, nil)
 	st.order(t, "PUSH", aliceNumber)

@@ -89,13 +89,18 @@ func (m mediationConfig) deliveryKey(id warrant.AgencyID) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("mediation.delivery_keys has no key of the agency")
 	}
+	return readContainerKey(path)
+}
+
+// readContainerKey reads the key of an encryption container. An error names no path.
+func readContainerKey(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, errors.New("the key of the agency's encryption container cannot be read")
+		return nil, errors.New("the key of the encryption container cannot be read")
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(key) != 24 && len(key) != 32 {
-		return nil, errors.New("the key of the agency's encryption container: want 24 or 32 octets in base64")
+		return nil, errors.New("the key of the encryption container: want 24 or 32 octets in base64")
 	}
 	return key, nil
 }

@@ -20,7 +20,7 @@ func TestQuarantineIsNotPushed(t *testing.T) {
 	if err := st.people(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	cfg := st.lemfConfig(t)
+	cfg := st.lemfFor(t)
 	l, _ := runLEMF(t, cfg)
 	st.deliverTo(t, cfg, l, nil)
 	until := time.Now().Add(2 * time.Hour).UTC().Format(time.RFC3339)

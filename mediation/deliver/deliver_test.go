@@ -14,6 +14,7 @@ import (
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/internal/lemf"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/mediation/etsi"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
@@ -101,9 +102,9 @@ func TestConnectionsThatBreak(t *testing.T) {
 func TestSlowLEMFHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	own := certificate(t, "slow")
-	slow := listen(t, own, fingerprint(w.own), func(net.Conn) { time.Sleep(time.Hour) })
-	w.to(t, warrant.Delivery{AgencyID: "slow", LagAlarm: time.Second}, slow, listen(t, own, fingerprint(w.own), func(net.Conn) { time.Sleep(time.Hour) }), fingerprint(own))
+	own := pkitest.Certificate(t, "slow")
+	slow := listen(t, own, pkitest.Fingerprint(w.own), func(net.Conn) { time.Sleep(time.Hour) })
+	w.to(t, warrant.Delivery{AgencyID: "slow", LagAlarm: time.Second}, slow, listen(t, own, pkitest.Fingerprint(w.own), func(net.Conn) { time.Sleep(time.Hour) }), pkitest.Fingerprint(own))
 	l, cert, _ := w.lemf(t, nil)
 	hi2, hi3 := l.Addrs()
 	w.to(t, warrant.Delivery{AgencyID: "good"}, hi2.String(), hi3.String(), cert)
@@ -170,12 +171,12 @@ func TestHostileLEMF(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			own := certificate(t, "lemf")
-			hostile := listen(t, own, fingerprint(w.own), func(c net.Conn) {
+			own := pkitest.Certificate(t, "lemf")
+			hostile := listen(t, own, pkitest.Fingerprint(w.own), func(c net.Conn) {
 				_, _ = c.Write(row.octets)
 				_, _ = io.Copy(io.Discard, c)
 			})
-			w.to(t, warrant.Delivery{AgencyID: "a"}, hostile, "", fingerprint(own))
+			w.to(t, warrant.Delivery{AgencyID: "a"}, hostile, "", pkitest.Fingerprint(own))
 			line := w.line(t, "a", "LI-1", 1, false)
 			w.push(t, "a", line, segment.KindIRI, 1, signalling(10))
 			eventually(t, "the connection does not end as "+row.reason, func() bool { return w.figure(t, "ligate_deliver_ends_total", row.reason) > 0 })
@@ -203,7 +204,7 @@ func TestWrongLEMF(t *testing.T) {
 	w := newWorld(t, nil)
 	l, cert, _ := w.lemf(t, nil)
 	hi2, hi3 := l.Addrs()
-	w.to(t, warrant.Delivery{AgencyID: "a"}, hi2.String(), hi3.String(), fingerprint(certificate(t, "other")))
+	w.to(t, warrant.Delivery{AgencyID: "a"}, hi2.String(), hi3.String(), pkitest.Fingerprint(pkitest.Certificate(t, "other")))
 	line := w.line(t, "a", "LI-1", 1, true)
 	w.push(t, "a", line, segment.KindCC, 1, content(10))
 	const alarm = "handover_link_down agency a hi3"
@@ -253,10 +254,10 @@ func TestEncryptionContainer(t *testing.T) {
 func TestFullSpool(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	own := certificate(t, "away")
-	away := listen(t, own, fingerprint(own), func(net.Conn) {}) // shows a certificate that is not ours: no connection
+	own := pkitest.Certificate(t, "away")
+	away := listen(t, own, pkitest.Fingerprint(own), func(net.Conn) {}) // shows a certificate that is not ours: no connection
 	_, port, _ := net.SplitHostPort(away)
-	w.to(t, warrant.Delivery{AgencyID: "a", BufferCC: 1 << 20}, away, "localhost:"+port, fingerprint(certificate(t, "x")))
+	w.to(t, warrant.Delivery{AgencyID: "a", BufferCC: 1 << 20}, away, "localhost:"+port, pkitest.Fingerprint(pkitest.Certificate(t, "x")))
 	line := w.line(t, "a", "LI-1", 1, true)
 	records := content(1000)
 	taken, first, octets := 0, uint32(0), uint64(0)

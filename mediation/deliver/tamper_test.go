@@ -12,6 +12,7 @@ import (
 
 	"github.com/ligate/ligate/internal/lemf"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/mediation/etsi"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
@@ -62,9 +63,9 @@ func (r *record) all() [][]byte {
 func TestTamperingIsFound(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	own := certificate(t, "recorder")
+	own := pkitest.Certificate(t, "recorder")
 	hi2, hi3 := &record{}, &record{}
-	w.to(t, warrant.Delivery{AgencyID: "a"}, listen(t, own, fingerprint(w.own), hi2.take), listen(t, own, fingerprint(w.own), hi3.take), fingerprint(own))
+	w.to(t, warrant.Delivery{AgencyID: "a"}, listen(t, own, pkitest.Fingerprint(w.own), hi2.take), listen(t, own, pkitest.Fingerprint(w.own), hi3.take), pkitest.Fingerprint(own))
 	line := w.line(t, "a", "LI-1", 1, true)
 	const n, parts = 300, 3
 	w.push(t, "a", line, segment.KindCC, parts, content(n))

@@ -21,6 +21,7 @@ import (
 	"github.com/ligate/ligate/bus"
 	"github.com/ligate/ligate/internal/lemf"
 	"github.com/ligate/ligate/internal/pki"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/x2x3"
 	"github.com/ligate/ligate/mediation/deliver"
@@ -132,17 +133,6 @@ func (r *records) entail(agency warrant.AgencyID, all []evidence.Entailed) {
 	}
 }
 
-func certificate(t *testing.T, name string) tls.Certificate {
-	t.Helper()
-	c, err := pki.LoadOrCreate(t.TempDir(), name, pki.Spec{CommonName: name, Names: []string{"127.0.0.1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func fingerprint(c tls.Certificate) string { return pki.Fingerprint(c.Certificate[0]) }
-
 // run runs f until the returned function or the test's end.
 func run(t *testing.T, f func(context.Context) error) (stop func()) {
 	t.Helper()
@@ -172,7 +162,7 @@ func fast() deliver.Timing {
 // newWorld runs an outlet for deliveries that have no addresses yet.
 func newWorld(t *testing.T, key []byte, deliveries ...warrant.Delivery) *world {
 	t.Helper()
-	w := &world{own: certificate(t, "handover"), reg: prometheus.NewRegistry(), records: &records{alarms: map[string]bool{}, deliveries: deliveries}}
+	w := &world{own: pkitest.Certificate(t, "handover"), reg: prometheus.NewRegistry(), records: &records{alarms: map[string]bool{}, deliveries: deliveries}}
 	var err error
 	if w.signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -209,9 +199,9 @@ func newWorld(t *testing.T, key []byte, deliveries ...warrant.Delivery) *world {
 // lemf runs a reference LEMF for this operator.
 func (w *world) lemf(t *testing.T, change func(*lemf.Config)) (l *lemf.LEMF, cert string, stop func()) {
 	t.Helper()
-	own := certificate(t, "lemf")
+	own := pkitest.Certificate(t, "lemf")
 	cfg := lemf.Config{
-		HI2: "127.0.0.1:0", HI3: "127.0.0.1:0", TLS: pki.Server(own, fingerprint(w.own)), Late: time.Nanosecond, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Signer: &w.signer.PublicKey,
+		HI2: "127.0.0.1:0", HI3: "127.0.0.1:0", TLS: pki.Server(own, pkitest.Fingerprint(w.own)), Late: time.Nanosecond, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Signer: &w.signer.PublicKey,
 	}
 	if change != nil {
 		change(&cfg)
@@ -222,7 +212,7 @@ func (w *world) lemf(t *testing.T, change func(*lemf.Config)) (l *lemf.LEMF, cer
 	}
 	stop = run(t, l.Run)
 	<-l.Ready()
-	return l, fingerprint(cfg.TLS.Certificates[0]), stop
+	return l, pkitest.Fingerprint(cfg.TLS.Certificates[0]), stop
 }
 
 // to makes a delivery count.
