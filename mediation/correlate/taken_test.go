@@ -44,6 +44,10 @@ func TestPausedOwner(t *testing.T) {
 	for _, m := range all[:3] {
 		old.messages <- m
 	}
+	w.until("open the session", func() bool { // as it stands before the other one comes
+		_, err := w.store.SessionByCIN(t.Context(), "LIID-1", 1)
+		return err == nil
+	})
 	run(young, time.Millisecond)
 	for _, m := range all[:6] {
 		young.messages <- m
