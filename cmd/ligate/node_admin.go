@@ -43,6 +43,7 @@ func (n *node) buildAdmin() error {
 		Admin: admin.Config{
 			Store: n.db.warrants, Plan: n.cfg.plan(), Changed: tasker.Nudge, PurgeLIID: store.Purge,
 			Gateways:  func() []admin.GatewayView { return gatewayViews(tasker) },
+			Reconcile: func(ctx context.Context) ([]admin.FindingView, error) { return reconcile(ctx, tasker) },
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
 		Handover: handover.Config{Warrants: n.db.warrants, Evidence: store},
@@ -65,6 +66,19 @@ func gatewayViews(a *admf.ADMF) []admin.GatewayView {
 		views[i] = admin.GatewayView{ID: g.ID, Up: g.Up, Since: g.Since}
 	}
 	return views
+}
+
+const reconcileTimeout = 30 * time.Second
+
+func reconcile(ctx context.Context, a *admf.ADMF) ([]admin.FindingView, error) {
+	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
+	defer cancel()
+	found, err := a.Reconcile(ctx)
+	views := make([]admin.FindingView, len(found))
+	for i, f := range found {
+		views[i] = admin.FindingView(f)
+	}
+	return views, err
 }
 
 func (n *node) buildADMF() (*admf.ADMF, error) {

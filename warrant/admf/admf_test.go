@@ -253,11 +253,11 @@ type stubborn struct {
 	xid li.XID
 }
 
-func (c stubborn) Activate(ctx context.Context, task li.Task) error {
-	if task.Signalling().XID == c.xid {
+func (c stubborn) Activate(ctx context.Context, a x1.ActivateTask) error {
+	if a.Task.Signalling().XID == c.xid {
 		return &x1.Error{Of: x1.KindActivateTask, Code: x1.CodeActivateFailed}
 	}
-	return c.Client.Activate(ctx, task)
+	return c.Client.Activate(ctx, a)
 }
 
 func (c stubborn) Deactivate(ctx context.Context, xid li.XID) error {
@@ -295,8 +295,8 @@ func TestRefusals(t *testing.T) {
 // mumbling is a gateway whose answers to activations are lost.
 type mumbling struct{ *x1.Client }
 
-func (c mumbling) Activate(ctx context.Context, task li.Task) error {
-	if err := c.Client.Activate(ctx, task); err != nil {
+func (c mumbling) Activate(ctx context.Context, a x1.ActivateTask) error {
+	if err := c.Client.Activate(ctx, a); err != nil {
 		return err
 	}
 	return x1.ErrHTTP

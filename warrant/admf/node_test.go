@@ -35,6 +35,10 @@ type node struct {
 	addr  string
 	index *tasking.Index
 	stop  func()
+
+	clock  tasking.Config              // of the index; zero = the machine's
+	server func(*tasking.ServerConfig) // changes the X1 server before it starts; nil = nothing
+	seed   []li.Task                   // what stands in the index before it serves, as after a stale restart
 }
 
 func newNode(t *testing.T, id string) *node {
@@ -49,10 +53,19 @@ func newNode(t *testing.T, id string) *node {
 func (n *node) start() {
 	n.t.Helper()
 	var err error
-	if n.index, err = tasking.New(tasking.Config{}); err != nil {
+	if n.index, err = tasking.New(n.clock); err != nil {
 		n.t.Fatal(err)
 	}
-	server, err := tasking.NewServer(tasking.ServerConfig{NEID: n.id, ADMFID: "admf-1", Tasks: n.index})
+	for _, task := range n.seed {
+		if err := n.index.Activate(task); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	cfg := tasking.ServerConfig{NEID: n.id, ADMFID: "admf-1", Tasks: n.index, Now: n.clock.Wall}
+	if n.server != nil {
+		n.server(&cfg)
+	}
+	server, err := tasking.NewServer(cfg)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func TestBackoff(t *testing.T) {
 	}
 	b.reset()
 	got = append(got, b.next())
-	want := []time.Duration{250, 500, 1000, 2000, 4000, 5000, 250}
+	want := []time.Duration{250, 500, 1000, 2000, 2000, 2000, 250}
 	for i := range want {
 		want[i] *= time.Millisecond
 	}

@@ -9,51 +9,156 @@ import (
 	"github.com/ligate/ligate/li/x1"
 )
 
-// tooLate is how close to its end a Task is not pushed any more: the gateway, whose
-// clock may differ a little, would refuse it.
-const tooLate = 500 * time.Millisecond
+const (
+	// tooLate is how close to its end a Task is not pushed any more: the gateway, whose
+	// clock may differ a little, would refuse it.
+	tooLate = 500 * time.Millisecond
+	// overdue is how long after its end a tap that the gateway was to end itself may still
+	// be told of without an alarm: clocks differ a little. It is removed at once all the same.
+	overdue = time.Second
+	// foreignOverdue is the same for an element whose Tasks the ADMF ends.
+	foreignOverdue = 10 * time.Second
+)
+
+// look is one comparison: what was asked, what the gateway said, what became of it.
+type look struct {
+	plan  *plan
+	at    time.Time // by our clock
+	clock time.Time // by the gateway's
+	kept  map[li.XID]bool
+	stays map[li.XID]bool // not to run and running still
+	stray []stray
+}
 
 // reconcile asks the gateway what it taps and makes it what the plan wants:
 // removals first. An error means that the gateway could not be asked or told; that
 // it refuses a single Task is an alarm and no error.
 func (w *worker) reconcile(ctx context.Context, p *plan) error {
-	running, err := w.client.Tasks(ctx)
+	w.found = Finding{Gateway: w.id}
+	all, clock, err := w.client.All(ctx)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	kept := make(map[li.XID]bool, len(running))
-	stays := make(map[li.XID]bool) // not to run and running still
-	var foreign []li.Task
+	w.found = Finding{Gateway: w.id, Up: true, At: now.UTC(), Ordered: len(p.tasks), Running: len(all.Tasks)}
+	l := &look{plan: p, at: now, clock: clock, kept: make(map[li.XID]bool, len(all.Tasks)), stays: map[li.XID]bool{}}
+	w.watchClock(l)
+	if err := w.sort(ctx, l, all.Tasks); err != nil {
+		return err
+	}
+	if err := w.removeStray(ctx, l); err != nil {
+		return err
+	}
+	w.forgetEnded(l)
+	if err := w.deliverTo(ctx, all.Destinations); err != nil {
+		return err
+	}
+	if err := w.add(ctx, l); err != nil {
+		return err
+	}
+	w.admf.metrics.tasks.WithLabelValues(w.id).Set(float64(len(w.placed)))
+	return w.settle(ctx)
+}
+
+// settle tells the gateway that it has what is wanted: one that has just started takes
+// calls from now on. And it keeps an element's fail-safe from ending its Tasks.
+func (w *worker) settle(ctx context.Context) error {
+	if err := w.client.Ping(ctx); err != nil && !isRefusal(err) {
+		return err
+	}
+	if w.cfg.Keepalive == 0 || time.Since(w.alive) < w.cfg.Keepalive {
+		return nil
+	}
+	err := w.client.Keepalive(ctx)
+	if err != nil && !isRefusal(err) {
+		return err
+	}
+	w.alive = time.Now()
+	return nil
+}
+
+// watchClock alarms on a gateway whose clock is off.
+func (w *worker) watchClock(l *look) {
+	skew := alarm{AlarmClockSkew, w.id}
+	if off := l.clock.Sub(l.at).Abs(); off > w.admf.cfg.MaxSkew {
+		w.notes.raise(skew)
+	} else {
+		w.notes.clear(skew)
+	}
+}
+
+// sort decides on each tap that the gateway told of: it stays, it is removed as one
+// of ours, or it is a stray.
+func (w *worker) sort(ctx context.Context, l *look, running []x1.TaskDetails) error {
 	for _, task := range running {
-		xid := task.Signalling().XID
-		want, wanted := p.wants(xid, now)
+		xid := task.Task.Signalling().XID
+		want, wanted := l.plan.wants(xid, l.at)
 		switch {
-		case wanted && x1.Equal(want, task):
-			kept[xid] = true
+		case wanted && !task.Status.Unlisted && w.same(want, task):
+			l.kept[xid] = true
 			w.placed[xid] = want
 			delete(w.sent, xid)
-			w.notes.confirm(xid, true, now)
+			w.notes.confirm(xid, true, l.at)
 			w.notes.clear(w.about(AlarmTaskRefused, xid))
-		case w.ours(p, task):
+		case wanted && !task.Status.Unlisted && w.ours(l.plan, task):
+			if err := w.change(ctx, l, want, task); err != nil {
+				return err
+			}
+		case !task.Status.Unlisted && w.ours(l.plan, task) && !w.overran(l, task):
 			gone, err := w.remove(ctx, xid)
 			if err != nil {
 				return err
 			}
-			stays[xid] = !gone
+			w.found.Removed++
+			l.stays[xid] = !gone
 		default:
-			foreign = append(foreign, task)
+			l.stray = append(l.stray, stray{TaskDetails: task, at: l.at})
 		}
 	}
-	if err := w.removeForeign(ctx, foreign, stays, now); err != nil {
-		return err
-	}
-	w.forgetEnded(p, kept, stays, now)
-	if err := w.add(ctx, p, kept); err != nil {
-		return err
-	}
-	w.admf.metrics.tasks.WithLabelValues(w.id).Set(float64(len(w.placed)))
 	return nil
+}
+
+// same reports whether a tap is just what is wanted.
+func (w *worker) same(want li.Task, got x1.TaskDetails) bool {
+	if got.Odd {
+		return false
+	}
+	if w.cfg.Foreign {
+		return x1.EqualButEnd(want, got.Task)
+	}
+	return x1.Equal(want, got.Task)
+}
+
+// change makes a tap of ours what is wanted now. A later or earlier end keeps the tap
+// and its calls; anything else takes a new one.
+func (w *worker) change(ctx context.Context, l *look, want li.Task, got x1.TaskDetails) error {
+	xid := want.Signalling().XID
+	if x1.EqualButEnd(want, got.Task) {
+		err := w.client.Modify(ctx, x1.ModifyTask(w.order(want)))
+		switch {
+		case err == nil:
+			l.kept[xid] = true
+			w.placed[xid] = want
+			return nil
+		case !isRefusal(err):
+			return err
+		}
+	}
+	gone, err := w.remove(ctx, xid)
+	l.stays[xid] = !gone
+	return err
+}
+
+// overran reports whether a tap of ours runs though its end has long passed, or its
+// gateway believes that it has not.
+func (w *worker) overran(l *look, task x1.TaskDetails) bool {
+	until := task.Task.Signalling().Until
+	if w.cfg.Foreign {
+		known, ok := w.placed[task.Task.Signalling().XID]
+		return ok && l.at.Sub(known.Signalling().Until) > foreignOverdue
+	}
+	late := l.at.Sub(until)
+	return late > overdue || late > 0 && until.Sub(l.clock) > overdue
 }
 
 // about names an alarm on one Task of this gateway.
@@ -61,9 +166,9 @@ func (w *worker) about(kind string, xid li.XID) alarm { return alarm{kind, w.id 
 
 // ours reports whether a Task that should not run is one that was once ordered: as
 // we placed or sent it, or as the plan says with an end that has come.
-func (w *worker) ours(p *plan, task li.Task) bool {
+func (w *worker) ours(p *plan, task x1.TaskDetails) bool {
 	for _, known := range []map[li.XID]li.Task{w.placed, w.sent, p.tasks} {
-		if t, ok := known[task.Signalling().XID]; ok && x1.Equal(t, task) {
+		if t, ok := known[task.Task.Signalling().XID]; ok && w.same(t, task) {
 			return true
 		}
 	}
@@ -74,10 +179,9 @@ func (w *worker) ours(p *plan, task li.Task) bool {
 // what we want. A gateway that refuses is an alarm and holds up nothing else.
 func (w *worker) remove(ctx context.Context, xid li.XID) (gone bool, err error) {
 	err = w.client.Deactivate(ctx, xid)
-	var refusal *x1.Error
 	switch {
 	case err == nil, refusedWith(err, x1.CodeXIDUnknown):
-	case errors.As(err, &refusal):
+	case isRefusal(err):
 		w.admf.metrics.refusals.WithLabelValues(w.id).Inc()
 		w.notes.raise(w.about(AlarmTapStays, xid))
 		return false, nil
@@ -94,73 +198,28 @@ func (w *worker) remove(ctx context.Context, xid li.XID) (gone bool, err error) 
 	return true, nil
 }
 
-// removeForeign ends what nobody here ordered, after the alarm was handed over.
-func (w *worker) removeForeign(ctx context.Context, foreign []li.Task, stays map[li.XID]bool, now time.Time) error {
-	if len(foreign) == 0 {
-		return nil
-	}
-	// The plan may be older than the Task: another ADMF of the same store placed it.
-	fresh := &plan{}
-	if tasks, err := w.wanted(ctx, now); err == nil {
-		fresh = newPlan(tasks)
-	}
-	for _, task := range foreign {
-		xid := task.Signalling().XID
-		want, wanted := fresh.wants(xid, now)
-		if wanted && x1.Equal(want, task) {
-			w.admf.Nudge()
-			continue
-		}
-		kind := AlarmRogueTap
-		if wanted {
-			kind = AlarmAlteredTap
-		}
-		a := w.about(kind, xid)
-		if w.notes.raise(a) {
-			w.admf.metrics.rogues.WithLabelValues(w.id).Inc()
-			if err := w.notes.flushAlarms(ctx); err != nil {
-				w.admf.metrics.storeErrors.Inc() // told later; the tap must end now
-			}
-		}
-		gone, err := w.remove(ctx, xid)
-		if err != nil {
-			return err
-		}
-		if stays[xid] = !gone; gone {
-			w.notes.forget(a)
-		}
-	}
-	return nil
-}
-
-func (w *worker) wanted(ctx context.Context, now time.Time) ([]li.Task, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	return w.admf.cfg.Store.WantedTasks(ctx, now)
-}
-
 // forgetEnded drops what is neither running nor wanted: it ended at its own end, or
 // was withdrawn while the gateway was empty. Alarms on such Tasks are over.
-func (w *worker) forgetEnded(p *plan, kept, stays map[li.XID]bool, now time.Time) {
+func (w *worker) forgetEnded(l *look) {
 	for xid := range w.placed {
-		if _, wanted := p.wants(xid, now); !wanted && !kept[xid] && !stays[xid] {
+		if _, wanted := l.plan.wants(xid, l.at); !wanted && !l.kept[xid] && !l.stays[xid] {
 			delete(w.placed, xid)
-			w.notes.confirm(xid, false, now)
+			w.notes.confirm(xid, false, l.at)
 		}
 	}
 	for xid, task := range w.sent {
-		if !task.Signalling().Until.After(now) {
+		if !task.Signalling().Until.After(l.at) {
 			delete(w.sent, xid)
 		}
 	}
 	for a := range w.notes.open {
 		switch a.kind {
 		case AlarmTaskRefused:
-			if _, wanted := p.wants(w.subject(a), now); !wanted {
+			if _, wanted := l.plan.wants(w.subject(a), l.at); !wanted {
 				w.notes.clear(a)
 			}
 		case AlarmTapStays:
-			if !stays[w.subject(a)] {
+			if !l.stays[w.subject(a)] {
 				w.notes.clear(a)
 			}
 		}
@@ -177,10 +236,10 @@ func (w *worker) subject(a alarm) li.XID {
 }
 
 // add places what is wanted and does not run.
-func (w *worker) add(ctx context.Context, p *plan, kept map[li.XID]bool) error {
+func (w *worker) add(ctx context.Context, l *look) error {
 	lost := alarm{AlarmTapsLost, w.id}
-	for xid, task := range p.tasks {
-		if kept[xid] || time.Until(task.Signalling().Until) < tooLate {
+	for xid, task := range l.plan.tasks {
+		if l.kept[xid] || time.Until(task.Signalling().Until) < tooLate {
 			continue
 		}
 		// Withdrawn since: a newer plan waits.
@@ -199,20 +258,32 @@ func (w *worker) add(ctx context.Context, p *plan, kept map[li.XID]bool) error {
 	return nil
 }
 
+// order is what the gateway is told.
+func (w *worker) order(task li.Task) x1.ActivateTask {
+	a := x1.ActivateTask{Task: task, Bare: w.cfg.Foreign}
+	_, media := task.(li.ContentTask)
+	for _, d := range w.cfg.Destinations {
+		if media || d.Delivery != x1.DeliverX3 {
+			a.DIDs = append(a.DIDs, d.DID)
+		}
+	}
+	return a
+}
+
 // place pushes one Task. A refusal is an alarm on the Task.
 func (w *worker) place(ctx context.Context, xid li.XID, task li.Task) error {
 	w.sent[xid] = task
-	err := w.client.Activate(ctx, task)
-	var refusal *x1.Error
+	err := w.client.Activate(ctx, w.order(task))
 	switch {
 	case err == nil:
 		w.placed[xid] = task
 		delete(w.sent, xid)
+		w.found.Placed++
 		w.notes.confirm(xid, true, time.Now())
 		w.notes.clear(w.about(AlarmTaskRefused, xid))
 	case refusedWith(err, x1.CodeXIDExists):
 		// It came to be since we asked. The next comparison says whether it is as ordered.
-	case errors.As(err, &refusal), errors.Is(err, x1.ErrTask):
+	case isRefusal(err), errors.Is(err, x1.ErrTask):
 		delete(w.sent, xid)
 		w.admf.metrics.refusals.WithLabelValues(w.id).Inc()
 		w.notes.raise(w.about(AlarmTaskRefused, xid))
@@ -225,4 +296,10 @@ func (w *worker) place(ctx context.Context, xid li.XID, task li.Task) error {
 func refusedWith(err error, code int) bool {
 	var refusal *x1.Error
 	return errors.As(err, &refusal) && refusal.Code == code
+}
+
+// isRefusal reports whether the gateway understood and would not.
+func isRefusal(err error) bool {
+	var refusal *x1.Error
+	return errors.As(err, &refusal)
 }

@@ -18,7 +18,9 @@ type worker struct {
 	admf   *ADMF
 	id     string
 	client client
-	notify chan struct{} // holds at most one
+	cfg    Gateway
+	notify chan struct{}     // holds at most one
+	demand chan chan Finding // somebody waits for a comparison made from now on
 	status atomic.Pointer[Status]
 
 	notes  *notes
@@ -26,11 +28,13 @@ type worker struct {
 	sent   map[li.XID]li.Task // what was pushed and not answered: it may be in place all the same
 	failed time.Time          // first failure in a row; zero = the last exchange succeeded
 	before bool               // an exchange succeeded before
+	alive  time.Time          // when the last Keepalive was taken
+	found  Finding            // of the comparison that runs, or ran last
 }
 
 func newWorker(a *ADMF, g Gateway) *worker {
 	return &worker{
-		admf: a, id: g.ID, client: g.Client, notify: make(chan struct{}, 1), placed: map[li.XID]li.Task{}, sent: map[li.XID]li.Task{},
+		admf: a, id: g.ID, client: g.Client, cfg: g, notify: make(chan struct{}, 1), demand: make(chan chan Finding), placed: map[li.XID]li.Task{}, sent: map[li.XID]li.Task{},
 		notes: newNotes(g.ID, a.cfg.Store, func() { a.metrics.overflow.Inc() }),
 	}
 }
@@ -49,6 +53,7 @@ const loadFactor = 10
 // again with back-off.
 func (w *worker) loop(ctx context.Context) {
 	var wait backoff
+	var asked []chan Finding
 	for {
 		began := time.Now()
 		next := w.admf.cfg.ProbeEvery
@@ -58,6 +63,10 @@ func (w *worker) loop(ctx context.Context) {
 				return
 			}
 			w.reached(ctx, err)
+			for _, to := range asked {
+				to <- w.found
+			}
+			asked = nil
 			if err != nil {
 				next = wait.next()
 			} else {
@@ -74,6 +83,8 @@ func (w *worker) loop(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-w.notify:
+		case to := <-w.demand:
+			asked = append(asked, to)
 		case <-timer.C:
 		}
 		timer.Stop()
