@@ -87,6 +87,7 @@ func (n *node) buildADMF() (*admf.ADMF, error) {
 		return nil, err
 	}
 	var gateways []admf.Gateway
+	var prints []string
 	for _, g := range n.cfg.Admin.Gateways {
 		pin := g.Certificate
 		if pin == "" { // the gateway of this deployment shares our secrets
@@ -103,12 +104,24 @@ func (n *node) buildADMF() (*admf.ADMF, error) {
 		if err != nil {
 			return nil, err
 		}
-		gateways = append(gateways, admf.Gateway{ID: g.ID, Client: client})
+		element, err := g.element(client)
+		if err != nil {
+			return nil, err
+		}
+		gateways, prints = append(gateways, element), append(prints, pin)
+	}
+	hashKey, err := n.cfg.secrets().tapKey()
+	if err != nil {
+		return nil, err
 	}
 	tasker, err := admf.New(admf.Config{
 		Store: n.db.warrants, Gateways: gateways, Log: n.log, ReconcileEvery: time.Duration(n.cfg.Admin.ReconcileEvery), OpsReg: n.ops, LIReg: n.li,
+		HashKey: hashKey,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := n.listenReports(tasker, prints); err != nil {
 		return nil, err
 	}
 	n.add(part{name: "admf", run: tasker.Run})
