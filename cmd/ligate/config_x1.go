@@ -34,8 +34,9 @@ type destinationsConfig struct {
 }
 
 type alarmsConfig struct {
-	SilentAfter *duration     `yaml:"silent_after"` // a warrant without signalling for so long raises an alarm; default 168h, 0s = none
-	Webhook     webhookConfig `yaml:"webhook"`
+	SilentAfter  *duration     `yaml:"silent_after"`  // a warrant without signalling for so long raises an alarm; default 168h, 0s = none
+	WitnessAfter duration      `yaml:"witness_after"` // no checkpoint that a witness signed for so long raises one; default none
+	Webhook      webhookConfig `yaml:"webhook"`
 }
 
 // webhookConfig is who is told that there is an alarm, and nothing of what it is about.
@@ -94,6 +95,7 @@ func (c checker) checkAdminX1(cfg *config) {
 func (c checker) checkAlarms(a alarmsConfig) {
 	after := time.Duration(*a.SilentAfter)
 	c.want(after == 0 || after >= time.Hour, "admin.alarms.silent_after", "want 0s (none) or at least 1h")
+	c.want(a.WitnessAfter >= 0, "admin.alarms.witness_after", "want 0s (none) or longer")
 	h := a.Webhook
 	c.want(h.URL == "" || validHTTPS(h.URL) || loopbackHTTP(h.URL), "admin.alarms.webhook.url", "want https://…, or http:// on a loopback address")
 	c.want((h.URL == "") == (h.Key == ""), "admin.alarms.webhook.key", "required with url: a file with the key of the signatures")

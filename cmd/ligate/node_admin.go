@@ -34,6 +34,9 @@ func (n *node) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	if err := n.buildAlarms(); err != nil {
+		return err
+	}
 	store, err := n.openEvidence()
 	if err != nil {
 		return err
