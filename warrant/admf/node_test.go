@@ -76,9 +76,10 @@ func (n *node) start() {
 	n.addr = l.Addr().String()
 	srv := &http.Server{Handler: server, ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)}
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // a node outlives t.Context while it is cleaned up
-	ran := make(chan error, 1)
+	ran := make(chan error, 2)
 	index := n.index
 	go func() { ran <- index.Run(ctx) }()
+	go func() { ran <- server.Run(ctx) }()
 	served := make(chan error, 1)
 	go func() {
 		served <- srv.Serve(tls.NewListener(l, pki.Server(n.own, pki.Fingerprint(n.admf.Certificate[0]))))
@@ -89,7 +90,7 @@ func (n *node) start() {
 			n.t.Error(err)
 		}
 		cancel()
-		if err := <-ran; err != nil {
+		if err := errors.Join(<-ran, <-ran); err != nil {
 			n.t.Error(err)
 		}
 		n.stop = func() {}
