@@ -121,16 +121,20 @@ func (n *notes) confirmGone(xid li.XID, at time.Time) {
 	n.confirms[xid] = confirmation{at: at, unsure: true}
 }
 
-// flush tells the store what it can and reports whether all was told.
-func (n *notes) flush(ctx context.Context) error {
+// flush tells the store what it can until stop says so, and reports whether all was told.
+func (n *notes) flush(ctx context.Context, stop func(began time.Time) bool) (done bool, err error) {
+	began := time.Now()
 	if err := n.flushAlarms(ctx); err != nil {
-		return err
+		return false, err
 	}
 	for xid, c := range n.confirms {
+		if stop(began) {
+			return false, nil
+		}
 		if err := n.within(ctx, func(ctx context.Context) error {
 			return n.store.ConfirmTask(ctx, xid, n.gateway, c.on, c.at)
 		}); err != nil && (!c.unsure || !errors.Is(err, warrant.ErrNotFound)) {
-			return err
+			return false, err
 		}
 		delete(n.confirms, xid)
 		n.told[xid] = c.on
@@ -138,7 +142,7 @@ func (n *notes) flush(ctx context.Context) error {
 			delete(n.told, xid) // ended; the map holds live Tasks only
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (n *notes) flushAlarms(ctx context.Context) error {

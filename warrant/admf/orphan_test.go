@@ -230,6 +230,7 @@ func TestStaleRestart(t *testing.T) {
 	_, err := o.Revoke(t.Context(), o.drafter, w.ID, w.Version, "order withdrawn")
 	must(t, err)
 	n.wait(patience, "revocation")
+	o.waitAudit(t, "tap.stopped") // the ADMF knows: it is not that an answer was lost
 	n.stop()
 	n.seed = []li.Task{old}
 	n.start()

@@ -3,6 +3,7 @@ package admf
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/ligate/ligate/li"
@@ -27,30 +28,34 @@ type look struct {
 	clock time.Time // by the gateway's
 	kept  map[li.XID]bool
 	stays map[li.XID]bool // not to run and running still
-	stray []stray
+
+	unsure map[li.XID]bool // pushed or removed while the gateway was answering: the next look will tell
+	stray  []stray
 }
 
-// reconcile asks the gateway what it taps and makes it what the plan wants:
+// reconcile makes the gateway, which has said what it taps, what the plan wants:
 // removals first. An error means that the gateway could not be asked or told; that
 // it refuses a single Task is an alarm and no error.
-func (w *worker) reconcile(ctx context.Context, p *plan) error {
+func (w *worker) reconcile(ctx context.Context, s sight) error {
 	w.found = Finding{Gateway: w.id}
-	all, clock, err := w.client.All(ctx)
-	if err != nil {
-		return err
+	if s.err != nil {
+		return s.err
 	}
-	now := time.Now()
-	w.found = Finding{Gateway: w.id, Up: true, At: now.UTC(), Ordered: len(p.tasks), Running: len(all.Tasks)}
-	l := &look{plan: p, at: now, clock: clock, kept: make(map[li.XID]bool, len(all.Tasks)), stays: map[li.XID]bool{}}
-	w.watchClock(l)
-	if err := w.sort(ctx, l, all.Tasks); err != nil {
+	p, now := w.admf.plan.Load(), time.Now()
+	w.found = Finding{Gateway: w.id, Up: true, At: now.UTC(), Ordered: len(p.tasks), Running: len(s.all.Tasks)}
+	l := &look{
+		plan: p, at: now, clock: s.clock.Add(now.Sub(s.began) / 2), unsure: maps.Clone(w.since),
+		kept: make(map[li.XID]bool, len(s.all.Tasks)), stays: map[li.XID]bool{},
+	}
+	w.watchClock(l, s)
+	if err := w.sort(ctx, l, s.all.Tasks); err != nil {
 		return err
 	}
 	if err := w.removeStray(ctx, l); err != nil {
 		return err
 	}
 	w.forgetEnded(l)
-	if err := w.deliverTo(ctx, all.Destinations); err != nil {
+	if err := w.deliverTo(ctx, s.all.Destinations); err != nil {
 		return err
 	}
 	if err := w.add(ctx, l); err != nil {
@@ -58,6 +63,55 @@ func (w *worker) reconcile(ctx context.Context, p *plan) error {
 	}
 	w.admf.metrics.tasks.WithLabelValues(w.id).Set(float64(len(w.placed)))
 	return w.settle(ctx)
+}
+
+// push does what a new plan changes, going by what we know to be in place: removals
+// first. What the gateway really has the next look will show.
+func (w *worker) push(ctx context.Context, p *plan) error {
+	now := time.Now()
+	for xid, task := range w.placed {
+		if _, wanted := p.wants(xid, now); wanted {
+			continue
+		}
+		if !w.cfg.Foreign && !task.Signalling().Until.After(now) {
+			w.look(ctx) // it ends by itself; that it did must be seen
+			continue
+		}
+		w.since[xid] = true
+		if _, err := w.remove(ctx, xid); err != nil {
+			return err
+		}
+	}
+	for xid, task := range p.tasks {
+		have, was := w.placed[xid]
+		switch {
+		case was && (x1.Equal(have, task) || w.cfg.Foreign && x1.EqualButEnd(have, task)), time.Until(task.Signalling().Until) < tooLate:
+			continue
+		case w.withdrawn(xid, task):
+			continue
+		case was:
+			w.since[xid] = true
+			kept, gone, err := w.change(ctx, task, have)
+			if err != nil {
+				return err
+			}
+			if kept || !gone {
+				continue
+			}
+		}
+		w.since[xid] = true
+		if err := w.place(ctx, xid, task); err != nil {
+			return err
+		}
+	}
+	w.admf.metrics.tasks.WithLabelValues(w.id).Set(float64(len(w.placed)))
+	return nil
+}
+
+// withdrawn reports whether the newest plan no longer has the Task: it waits.
+func (w *worker) withdrawn(xid li.XID, task li.Task) bool {
+	now, ok := w.admf.plan.Load().tasks[xid]
+	return !ok || !x1.Equal(now, task)
 }
 
 // settle tells the gateway that it has what is wanted: one that has just started takes
@@ -78,9 +132,9 @@ func (w *worker) settle(ctx context.Context) error {
 }
 
 // watchClock alarms on a gateway whose clock is off.
-func (w *worker) watchClock(l *look) {
+func (w *worker) watchClock(l *look, s sight) {
 	skew := alarm{AlarmClockSkew, w.id}
-	if off := l.clock.Sub(l.at).Abs(); off > w.admf.cfg.MaxSkew {
+	if off := l.clock.Sub(l.at).Abs(); off > w.admf.cfg.MaxSkew+l.at.Sub(s.began) {
 		w.notes.raise(skew)
 	} else {
 		w.notes.clear(skew)
@@ -92,6 +146,9 @@ func (w *worker) watchClock(l *look) {
 func (w *worker) sort(ctx context.Context, l *look, running []x1.TaskDetails) error {
 	for _, task := range running {
 		xid := task.Task.Signalling().XID
+		if l.unsure[xid] {
+			continue
+		}
 		want, wanted := l.plan.wants(xid, l.at)
 		switch {
 		case wanted && !task.Status.Unlisted && w.same(want, task):
@@ -101,9 +158,11 @@ func (w *worker) sort(ctx context.Context, l *look, running []x1.TaskDetails) er
 			w.notes.confirm(xid, true, l.at)
 			w.notes.clear(w.about(AlarmTaskRefused, xid))
 		case wanted && !task.Status.Unlisted && w.ours(l.plan, task):
-			if err := w.change(ctx, l, want, task); err != nil {
+			kept, gone, err := w.change(ctx, want, task.Task)
+			if err != nil {
 				return err
 			}
+			l.kept[xid], l.stays[xid] = kept, !kept && !gone
 		case !task.Status.Unlisted && w.ours(l.plan, task) && !w.overran(l, task):
 			gone, err := w.remove(ctx, xid)
 			if err != nil {
@@ -130,23 +189,21 @@ func (w *worker) same(want li.Task, got x1.TaskDetails) bool {
 }
 
 // change makes a tap of ours what is wanted now. A later or earlier end keeps the tap
-// and its calls; anything else takes a new one.
-func (w *worker) change(ctx context.Context, l *look, want li.Task, got x1.TaskDetails) error {
+// and its calls; anything else takes a new one, once the old one is gone.
+func (w *worker) change(ctx context.Context, want, have li.Task) (kept, gone bool, err error) {
 	xid := want.Signalling().XID
-	if x1.EqualButEnd(want, got.Task) {
+	if x1.EqualButEnd(want, have) {
 		err := w.client.Modify(ctx, x1.ModifyTask(w.order(want)))
 		switch {
 		case err == nil:
-			l.kept[xid] = true
 			w.placed[xid] = want
-			return nil
+			return true, false, nil
 		case !isRefusal(err):
-			return err
+			return false, false, err
 		}
 	}
-	gone, err := w.remove(ctx, xid)
-	l.stays[xid] = !gone
-	return err
+	gone, err = w.remove(ctx, xid)
+	return false, gone, err
 }
 
 // overran reports whether a tap of ours runs though its end has long passed, or its
@@ -202,7 +259,7 @@ func (w *worker) remove(ctx context.Context, xid li.XID) (gone bool, err error) 
 // was withdrawn while the gateway was empty. Alarms on such Tasks are over.
 func (w *worker) forgetEnded(l *look) {
 	for xid := range w.placed {
-		if _, wanted := l.plan.wants(xid, l.at); !wanted && !l.kept[xid] && !l.stays[xid] {
+		if _, wanted := l.plan.wants(xid, l.at); !wanted && !l.kept[xid] && !l.stays[xid] && !l.unsure[xid] {
 			delete(w.placed, xid)
 			w.notes.confirm(xid, false, l.at)
 		}
@@ -219,7 +276,7 @@ func (w *worker) forgetEnded(l *look) {
 				w.notes.clear(a)
 			}
 		case AlarmTapStays:
-			if !l.stays[w.subject(a)] {
+			if xid := w.subject(a); !l.stays[xid] && !l.unsure[xid] {
 				w.notes.clear(a)
 			}
 		}
@@ -239,11 +296,7 @@ func (w *worker) subject(a alarm) li.XID {
 func (w *worker) add(ctx context.Context, l *look) error {
 	lost := alarm{AlarmTapsLost, w.id}
 	for xid, task := range l.plan.tasks {
-		if l.kept[xid] || time.Until(task.Signalling().Until) < tooLate {
-			continue
-		}
-		// Withdrawn since: a newer plan waits.
-		if now, ok := w.admf.plan.Load().tasks[xid]; !ok || !x1.Equal(now, task) {
+		if l.kept[xid] || l.unsure[xid] || time.Until(task.Signalling().Until) < tooLate || w.withdrawn(xid, task) {
 			continue
 		}
 		if _, was := w.placed[xid]; was {

@@ -27,7 +27,7 @@ func (a *ADMF) Reports(admfID string) (http.Handler, error) {
 		Handle: func(_ context.Context, req x1.Request) x1.Answer {
 			switch req.Body.(type) {
 			case x1.ReportTaskIssue, x1.ReportDestinationIssue, x1.ReportNEIssue:
-				byID[req.NE].wake()
+				nudge(byID[req.NE].probe)
 			case x1.Ping:
 			default:
 				return nil
