@@ -50,6 +50,33 @@ func (c *Client) Activate(ctx context.Context, a ActivateTask) error {
 	return c.do(ctx, a, "activate task")
 }
 
+// MaxBatch is how many Tasks ActivateAll takes.
+const MaxBatch = 32
+
+// ActivateAll begins several Tasks in one exchange. It returns what became of each, in
+// their order: nil, or *Error. The error is of the exchange as a whole; ErrTooLarge says
+// that they do not fit into one.
+func (c *Client) ActivateAll(ctx context.Context, orders []ActivateTask) ([]error, error) {
+	if len(orders) == 0 || len(orders) > MaxBatch {
+		return nil, ErrBody
+	}
+	bodies := make([]Body, len(orders))
+	for i, o := range orders {
+		bodies[i] = o
+	}
+	responses, err := c.x.doAll(ctx, bodies)
+	if err != nil {
+		return nil, fmt.Errorf("activate tasks: %w", err)
+	}
+	each := make([]error, len(responses))
+	for i, r := range responses {
+		if refusal, ok := r.Answer.(*Error); ok {
+			each[i] = &Error{Of: KindActivateTask, Code: refusal.Code}
+		}
+	}
+	return each, nil
+}
+
 // Modify replaces a Task of the same XID. *Error with CodeXIDUnknown says that there
 // was none.
 func (c *Client) Modify(ctx context.Context, m ModifyTask) error {
@@ -161,36 +188,52 @@ func newExchange(cfg ClientConfig, peer string) (exchange, error) {
 
 // do returns the answer, or *Error when the peer refused.
 func (x *exchange) do(ctx context.Context, body Body) (Response, error) {
-	id := NewTransactionID()
-	doc, err := EncodeRequests([]Request{{
-		Header: Header{ADMF: x.cfg.ADMFID, NE: x.cfg.NEID, Time: time.Now(), Transaction: id},
-		Body:   body,
-	}})
+	all, err := x.doAll(ctx, []Body{body})
 	if err != nil {
 		return Response{}, err
+	}
+	if refusal, ok := all[0].Answer.(*Error); ok {
+		return Response{}, &Error{Of: body.Kind(), Code: refusal.Code}
+	}
+	return all[0], nil
+}
+
+// doAll returns an answer to each request, in their order: its own or *Error.
+func (x *exchange) doAll(ctx context.Context, bodies []Body) ([]Response, error) {
+	requests := make([]Request, len(bodies))
+	for i, body := range bodies {
+		requests[i] = Request{
+			Header: Header{ADMF: x.cfg.ADMFID, NE: x.cfg.NEID, Time: time.Now(), Transaction: NewTransactionID()},
+			Body:   body,
+		}
+	}
+	doc, err := EncodeRequests(requests)
+	if err != nil {
+		return nil, err
 	}
 	reply, err := x.post(ctx, doc)
 	if err != nil {
-		return Response{}, err
+		return nil, err
 	}
 	responses, err := DecodeResponses(reply)
 	if err != nil {
-		return Response{}, err
+		return nil, err
 	}
-	if len(responses) != 1 || responses[0].Transaction != id {
-		return Response{}, ErrAnswer
+	if len(responses) != len(requests) {
+		return nil, ErrAnswer
 	}
-	r := responses[0]
-	if r.ADMF != x.cfg.ADMFID || r.NE != x.cfg.NEID {
-		return Response{}, ErrPeer
+	for i, r := range responses {
+		if r.Transaction != requests[i].Transaction {
+			return nil, ErrAnswer
+		}
+		if r.ADMF != x.cfg.ADMFID || r.NE != x.cfg.NEID {
+			return nil, ErrPeer
+		}
+		if _, refused := r.Answer.(*Error); !refused && r.Answer.Answers() != bodies[i].Kind() {
+			return nil, ErrAnswer
+		}
 	}
-	if refusal, ok := r.Answer.(*Error); ok {
-		return Response{}, &Error{Of: body.Kind(), Code: refusal.Code}
-	}
-	if r.Answer.Answers() != body.Kind() {
-		return Response{}, ErrAnswer
-	}
-	return r, nil
+	return responses, nil
 }
 
 func (x *exchange) post(ctx context.Context, doc []byte) ([]byte, error) {

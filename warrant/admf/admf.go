@@ -74,6 +74,7 @@ type store interface {
 type client interface {
 	All(ctx context.Context) (x1.AllDetails, time.Time, error)
 	Activate(ctx context.Context, a x1.ActivateTask) error
+	ActivateAll(ctx context.Context, orders []x1.ActivateTask) ([]error, error)
 	Modify(ctx context.Context, m x1.ModifyTask) error
 	Deactivate(ctx context.Context, xid li.XID) error
 	CreateDestination(ctx context.Context, d x1.Destination) error

@@ -77,6 +77,9 @@ func TestGatewayRestartsEmpty(t *testing.T) {
 	s.want(tasks...)
 	run(t, admf.Config{Store: s, ReconcileEvery: time.Hour}, n)
 	n.wait(patience, "first filling", tasks...)
+	for _, task := range tasks {
+		s.wait(t, "on gw-1 "+task.Signalling().XID.String()) // the ADMF knows too
+	}
 	n.stop()
 	n.start()
 	n.wait(3*time.Second, "refilling", tasks...)
@@ -265,6 +268,15 @@ func (c stubborn) Deactivate(ctx context.Context, xid li.XID) error {
 		return &x1.Error{Of: x1.KindDeactivateTask, Code: x1.CodeDeactivateFailed}
 	}
 	return c.Client.Deactivate(ctx, xid)
+}
+
+// ActivateAll refuses one of several.
+func (c stubborn) ActivateAll(ctx context.Context, orders []x1.ActivateTask) ([]error, error) {
+	each := make([]error, len(orders))
+	for i, o := range orders {
+		each[i] = c.Activate(ctx, o)
+	}
+	return each, nil
 }
 
 // One Task that the gateway refuses is an alarm and holds up no other.

@@ -1,6 +1,7 @@
 package admf_test
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ligate/ligate/intercept/tasking"
+	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/x1"
 	"github.com/ligate/ligate/warrant/admf"
 )
@@ -131,4 +133,21 @@ func TestExtensionKeepsTheTap(t *testing.T) {
 	if s.count("off gw-1 "+task.XID.String()) != 0 {
 		t.Error("the store was told that the tap had stopped")
 	}
+}
+
+// A gateway that comes back empty is filled by many Tasks at once, and one that cannot be
+// written does not keep the others from it.
+func TestRefillInBatches(t *testing.T) {
+	t.Parallel()
+	n, s := newNode(t, "gw-1"), newStore()
+	var tasks []li.Task
+	for i := range 100 {
+		tasks = append(tasks, content(t, fmt.Sprintf("+4930%06d", 100000+i)))
+	}
+	unwritable := iri(t, "+4930123456")
+	unwritable.Targets = nil
+	s.want(append(slices.Clone(tasks), unwritable)...)
+	run(t, admf.Config{Store: s, ReconcileEvery: time.Hour}, n)
+	n.wait(patience, "filling", tasks...)
+	s.wait(t, "open task_refused gw-1 "+unwritable.XID.String())
 }

@@ -82,6 +82,7 @@ func (w *worker) push(ctx context.Context, p *plan) error {
 			return err
 		}
 	}
+	var missing []li.Task
 	for xid, task := range p.tasks {
 		have, was := w.placed[xid]
 		switch {
@@ -100,12 +101,11 @@ func (w *worker) push(ctx context.Context, p *plan) error {
 			}
 		}
 		w.since[xid] = true
-		if err := w.place(ctx, xid, task); err != nil {
-			return err
-		}
+		missing = append(missing, task)
 	}
+	err := w.place(ctx, missing)
 	w.admf.metrics.tasks.WithLabelValues(w.id).Set(float64(len(w.placed)))
-	return nil
+	return err
 }
 
 // withdrawn reports whether the newest plan no longer has the Task: it waits.
@@ -295,6 +295,7 @@ func (w *worker) subject(a alarm) li.XID {
 // add places what is wanted and does not run.
 func (w *worker) add(ctx context.Context, l *look) error {
 	lost := alarm{AlarmTapsLost, w.id}
+	var missing []li.Task
 	for xid, task := range l.plan.tasks {
 		if l.kept[xid] || l.unsure[xid] || time.Until(task.Signalling().Until) < tooLate || w.withdrawn(xid, task) {
 			continue
@@ -303,9 +304,10 @@ func (w *worker) add(ctx context.Context, l *look) error {
 			w.admf.metrics.lost.WithLabelValues(w.id).Inc()
 			w.notes.raise(lost)
 		}
-		if err := w.place(ctx, xid, task); err != nil {
-			return err
-		}
+		missing = append(missing, task)
+	}
+	if err := w.place(ctx, missing); err != nil {
+		return err
 	}
 	w.notes.clear(lost)
 	return nil
@@ -323,10 +325,54 @@ func (w *worker) order(task li.Task) x1.ActivateTask {
 	return a
 }
 
-// place pushes one Task. A refusal is an alarm on the Task.
-func (w *worker) place(ctx context.Context, xid li.XID, task li.Task) error {
-	w.sent[xid] = task
-	err := w.client.Activate(ctx, w.order(task))
+// place pushes Tasks, to a gateway of ours several at once: one that comes back empty
+// takes no calls before it has them all.
+func (w *worker) place(ctx context.Context, tasks []li.Task) error {
+	for len(tasks) > 0 {
+		n := 1
+		if !w.cfg.Foreign {
+			n = min(len(tasks), x1.MaxBatch)
+		}
+		if err := w.placeSome(ctx, tasks[:n]); err != nil {
+			return err
+		}
+		tasks = tasks[n:]
+	}
+	return nil
+}
+
+func (w *worker) placeSome(ctx context.Context, tasks []li.Task) error {
+	orders := make([]x1.ActivateTask, len(tasks))
+	for i, task := range tasks {
+		w.sent[task.Signalling().XID] = task
+		orders[i] = w.order(task)
+	}
+	if len(tasks) > 1 {
+		each, err := w.client.ActivateAll(ctx, orders)
+		if err == nil {
+			for i, task := range tasks {
+				if err := w.answered(task, each[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		// One that cannot be written, or too much for one message: one by one.
+		if !errors.Is(err, x1.ErrTask) && !errors.Is(err, x1.ErrTooLarge) {
+			return err
+		}
+	}
+	for i, task := range tasks {
+		if err := w.answered(task, w.client.Activate(ctx, orders[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answered notes what became of a Task that was pushed. A refusal is an alarm on it.
+func (w *worker) answered(task li.Task, err error) error {
+	xid := task.Signalling().XID
 	switch {
 	case err == nil:
 		w.placed[xid] = task
