@@ -100,9 +100,13 @@ func (n *node) buildADMF() (*admf.ADMF, error) {
 			}
 			pin = pki.Fingerprint(ne.Certificate[0])
 		}
+		secured := pki.Client(own, pin)
+		if g.Extension == extensionNone {
+			secured.MinVersion = tls.VersionTLS12 // TS 103 221-1 allows it, and older elements have no other
+		}
 		client, err := x1.NewClient(x1.ClientConfig{
 			URL: g.URL, ADMFID: admfID, NEID: g.ID,
-			HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: pki.Client(own, pin)}},
+			HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: secured}},
 		})
 		if err != nil {
 			return nil, err

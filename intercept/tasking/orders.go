@@ -95,8 +95,12 @@ func (s *Server) seen() []*Tap {
 	if s.cfg.Copying == nil {
 		return taps
 	}
+	shown := make(map[*Tap]bool, len(taps))
+	for _, tap := range taps {
+		shown[tap] = true
+	}
 	for _, tap := range s.cfg.Copying() {
-		if tap.Live() && !slices.Contains(taps, tap) {
+		if tap.Live() && !shown[tap] {
 			taps = append(taps, tap)
 		}
 	}
