@@ -29,7 +29,7 @@ func (n *node) buildAlarms() error {
 	if err != nil {
 		return fmt.Errorf("webhook's key: %w", err)
 	}
-	cfg := alarm.HookConfig{Store: n.db.warrants, Log: n.log, URL: a.Webhook.URL, Key: key}
+	cfg := alarm.HookConfig{Store: n.db.warrants, LIReg: n.li, URL: a.Webhook.URL, Key: key}
 	if a.Webhook.CA != "" {
 		text, err := os.ReadFile(a.Webhook.CA)
 		if err != nil {

@@ -193,8 +193,15 @@ func readKind(kind Kind, s *seq, bare bool) (Body, int) {
 
 func emptyBodies() []Body {
 	return []Body{
-		DeactivateAllTasks{}, RemoveAllDestinations{}, GetNEStatus{}, GetAllDetails{}, ListAllDetails{}, GetAllTaskDetails{},
-		GetAllDestinationDetails{}, Ping{}, Keepalive{},
+		DeactivateAllTasks{},
+		RemoveAllDestinations{},
+		GetNEStatus{},
+		GetAllDetails{},
+		ListAllDetails{},
+		GetAllTaskDetails{},
+		GetAllDestinationDetails{},
+		Ping{},
+		Keepalive{},
 	}
 }
 

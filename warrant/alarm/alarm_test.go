@@ -120,7 +120,7 @@ func TestHook(t *testing.T) {
 	var mu sync.Mutex
 	ahead := time.Duration(0) // each look is a minute later, so that back-off is over
 	h, err := alarm.NewHook(alarm.HookConfig{
-		Store: s, Log: slog.New(slog.DiscardHandler), URL: srv.URL, Key: key, TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, Every: 10 * time.Millisecond,
+		Store: s, URL: srv.URL, Key: key, TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, Every: 10 * time.Millisecond,
 		Now: func() time.Time {
 			mu.Lock()
 			defer mu.Unlock()
@@ -157,20 +157,20 @@ func TestHook(t *testing.T) {
 // Without TLS, with a short key or with a password in the URL nothing is sent at all.
 func TestHookConfig(t *testing.T) {
 	t.Parallel()
-	log, key := slog.New(slog.DiscardHandler), make([]byte, 32)
+	key := make([]byte, 32)
 	s := &pgstore.Store{}
 	for name, cfg := range map[string]alarm.HookConfig{
-		"plain http":      {Store: s, Log: log, Key: key, URL: "http://192.0.2.1/"},
-		"name over http":  {Store: s, Log: log, Key: key, URL: "http://localhost/"},
-		"password in URL": {Store: s, Log: log, Key: key, URL: "https://u:p@example.com/"},
-		"short key":       {Store: s, Log: log, Key: key[:31], URL: "https://example.com/"},
-		"no store":        {Log: log, Key: key, URL: "https://example.com/"},
+		"plain http":      {Store: s, Key: key, URL: "http://192.0.2.1/"},
+		"name over http":  {Store: s, Key: key, URL: "http://localhost/"},
+		"password in URL": {Store: s, Key: key, URL: "https://u:p@example.com/"},
+		"short key":       {Store: s, Key: key[:31], URL: "https://example.com/"},
+		"no store":        {Key: key, URL: "https://example.com/"},
 	} {
 		if _, err := alarm.NewHook(cfg); !errors.Is(err, alarm.ErrConfig) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := alarm.NewHook(alarm.HookConfig{Store: s, Log: log, Key: key, URL: "http://127.0.0.1:1/"}); err != nil {
+	if _, err := alarm.NewHook(alarm.HookConfig{Store: s, Key: key, URL: "http://127.0.0.1:1/"}); err != nil {
 		t.Errorf("loopback: %v", err)
 	}
 }

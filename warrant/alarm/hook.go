@@ -11,25 +11,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
 // HookConfig is what a Hook needs.
 type HookConfig struct {
-	Store notices      // required
-	Log   *slog.Logger // required
-	URL   string       // required; https, or http on a loopback address
-	Key   []byte       // required, at least 32 octets; signs what is sent
-	TLS   *tls.Config  // of the receiver; nil = the system's authorities
-	Every time.Duration
-	Now   func() time.Time // default time.Now
+	Store notices               // required
+	URL   string                // required; https, or http on a loopback address
+	Key   []byte                // required, at least 32 octets; signs what is sent
+	TLS   *tls.Config           // of the receiver; nil = the system's authorities
+	Every time.Duration         // between looks; default 2 s
+	LIReg prometheus.Registerer // attempts by what came of them; nil = none. There is no log: a line would tell of an alarm
+	Now   func() time.Time      // default time.Now
 }
 
 // notices is the outbox.
@@ -54,13 +55,14 @@ var errReceiver = errors.New("alarm: the receiver did not take the notice")
 
 // Hook tells a webhook of alarms.
 type Hook struct {
-	cfg  HookConfig
-	http *http.Client
+	cfg   HookConfig
+	http  *http.Client
+	tries *prometheus.CounterVec
 }
 
 // NewHook makes a Hook. It connects to nothing.
 func NewHook(cfg HookConfig) (*Hook, error) {
-	if cfg.Store == nil || cfg.Log == nil || len(cfg.Key) < minKeyBytes || !safeURL(cfg.URL) {
+	if cfg.Store == nil || len(cfg.Key) < minKeyBytes || !safeURL(cfg.URL) {
 		return nil, ErrConfig
 	}
 	if cfg.Every == 0 {
@@ -69,11 +71,19 @@ func NewHook(cfg HookConfig) (*Hook, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	tries := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ligate_alarms_webhook_attempts_total", Help: "Notices sent to the webhook, by whether it took them.",
+	}, []string{"result"})
+	if cfg.LIReg != nil {
+		if err := cfg.LIReg.Register(tries); err != nil {
+			return nil, fmt.Errorf("alarm: register metrics: %w", err)
+		}
+	}
 	secured := cfg.TLS
 	if secured == nil {
 		secured = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	return &Hook{cfg: cfg, http: &http.Client{
+	return &Hook{cfg: cfg, tries: tries, http: &http.Client{
 		Timeout:   hookTimeout,
 		Transport: &http.Transport{TLSClientConfig: secured},
 		// A redirect could lead out of TLS, or to somebody else.
@@ -96,9 +106,7 @@ func (h *Hook) Run(ctx context.Context) error {
 	tick := time.NewTicker(h.cfg.Every)
 	defer tick.Stop()
 	for {
-		if err := h.round(ctx); err != nil && ctx.Err() == nil {
-			h.cfg.Log.WarnContext(ctx, "the webhook did not take a notice of an alarm; trying again later")
-		}
+		h.round(ctx)
 		select {
 		case <-ctx.Done():
 			h.http.CloseIdleConnections()
@@ -108,22 +116,23 @@ func (h *Hook) Run(ctx context.Context) error {
 	}
 }
 
-func (h *Hook) round(ctx context.Context) error {
+// round sends what is due. What the store cannot forget comes again under the same id.
+func (h *Hook) round(ctx context.Context) {
 	due, err := h.cfg.Store.TakeAlarmNotices(ctx, h.cfg.Now(), hookBatch)
 	if err != nil {
-		return err
+		h.tries.WithLabelValues("store_error").Inc()
+		return
 	}
-	var failed error
 	for _, n := range due {
 		if err := h.tell(ctx, n); err != nil {
-			failed = err
+			h.tries.WithLabelValues("not_taken").Inc()
 			continue
 		}
+		h.tries.WithLabelValues("taken").Inc()
 		if err := h.cfg.Store.DropAlarmNotice(ctx, n.ID); err != nil {
-			return err
+			h.tries.WithLabelValues("store_error").Inc()
 		}
 	}
-	return failed
 }
 
 // tell sends one notice and reports whether the receiver took it: any 2xx.

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrConfig says that a required field is missing or malformed.
-var ErrConfig = errors.New("alarm: config: want Store and Log; a webhook wants https (http on loopback only) and a key of 32 octets")
+var ErrConfig = errors.New("alarm: config: want Store and Log; a webhook wants Store, https (http on loopback only) and a key of 32 octets")
 
 // Config is what a Watcher needs.
 type Config struct {
