@@ -126,7 +126,10 @@ func newOffice(t *testing.T) *office {
 		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler), SignIn: o.signIn(), Metrics: o.refusals,
 		Admin: admin.Config{
 			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge,
-			Gateways:  func() []admin.GatewayView { return []admin.GatewayView{{ID: "gw-1", Up: true}} },
+			Gateways: func() []admin.GatewayView { return []admin.GatewayView{{ID: "gw-1", Up: true}} },
+			Reconcile: func(context.Context) ([]admin.FindingView, error) {
+				return []admin.FindingView{{Gateway: "gw-1", Up: true}}, nil
+			},
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
 		Handover: handover.Config{Warrants: o.store, Evidence: o.evidence}, Auditor: auditor.Config{Log: auditDB{o}},
@@ -359,32 +362,6 @@ func TestFourEyesNamed(t *testing.T) {
 	}
 }
 
-func TestAlarmIsClosedWithAReason(t *testing.T) {
-	t.Parallel()
-	o := newOffice(t)
-	o.must(o.store.OpenAlarm(t.Context(), "rogue_tap", "gw-1 x"))
-	var list struct {
-		Items []struct {
-			ID       int64
-			ClosedAt *time.Time `json:"closed_at"`
-		}
-	}
-	o.must(json.Unmarshal(o.do("ann", "GET", "/admin/v1/alarms", "").body, &list))
-	path := fmt.Sprintf("/admin/v1/alarms/%d/close", list.Items[0].ID)
-	if a := o.do("root1", "POST", path, `{"reason": "r"}`); a.status != 403 {
-		t.Errorf("system administrator: %d", a.status)
-	}
-	if a := o.do("ann", "POST", path, `{"reason": "test of the gateway"}`); a.status != 204 {
-		t.Errorf("close: %d %s", a.status, a.body)
-	}
-	if a := o.do("ann", "POST", path, `{"reason": "again"}`); a.status != 404 {
-		t.Errorf("close again: %d", a.status)
-	}
-	if all := o.entries("alarm.settle"); len(all) != 2 || all[1].Entry.Reason != "test of the gateway" || all[1].Entry.Object != "rogue_tap gw-1 x" {
-		t.Errorf("log %+v", all)
-	}
-}
-
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -418,6 +395,7 @@ func TestRoleMatrix(t *testing.T) {
 		{"/admin/v1/agencies", "ann bob aud root1"},
 		{"/admin/v1/gateways", "ann bob aud root1"},
 		{"/admin/v1/alarms", "ann bob aud"},
+		{"/admin/v1/orphans", "ann bob aud"},
 		{"/handover/v1/intercepts", "ina otto"},
 		{"/handover/v1/intercepts/L-1", "ina"},
 		{"/handover/v1/intercepts/L-1/sessions", "ina"},

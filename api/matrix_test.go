@@ -36,7 +36,8 @@ func roles() map[string]string {
 
 		"list-agencies": "dpasm", "create-agency": "dps", "confirm-agency": "dps",
 		"list-deliveries": "dpasm", "create-delivery": "dps", "confirm-delivery": "dps",
-		"list-gateways": "dpasm", "list-alarms": "dpam", "close-alarm": "dp",
+		"list-gateways": "dpasm", "list-alarms": "dpam", "acknowledge-alarm": "dp", "close-alarm": "dp",
+		"reconcile": "dp", "list-orphans": "dpam",
 
 		"list-intercepts": "g", "get-intercept": "g", "list-sessions": "g", "get-session": "g", "ack-session": "g",
 		"list-iri": "g", "get-iri": "g", "list-cc": "g", "get-cc": "g",

@@ -22,7 +22,8 @@ type Config struct {
 	Store     *pgstore.Store
 	Plan      li.NumberPlan
 	Gateways  func() []GatewayView
-	CheckKeys func(recipients []string) error // that age recipients are keys
+	Reconcile func(ctx context.Context) ([]FindingView, error) // holds warrants, Tasks and gateways against each other now
+	CheckKeys func(recipients []string) error                  // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
 	Changed   func() // what should be tapped may have changed
 	Inbox     *Inbox // orders of agencies; nil = there are none (no HI1)
@@ -30,13 +31,6 @@ type Config struct {
 	// Set by package api where people sign in by other ways than certificates.
 	Origin string        // of our pages, for enrolment links
 	Idle   time.Duration // after which a session ends
-}
-
-// GatewayView is a gateway as the ADMF sees it; it says nothing of Tasks.
-type GatewayView struct {
-	ID    string    `json:"id"`
-	Up    bool      `json:"up"`
-	Since time.Time `json:"since"`
 }
 
 type handlers struct{ cfg Config }
@@ -52,7 +46,8 @@ func Register(api huma.API, cfg Config) {
 		h.registerTokens(api)
 	}
 	h.registerDelivery(api)
-	h.registerOperations(api)
+	h.registerAlarms(api)
+	h.registerGateways(api)
 	if cfg.Inbox != nil {
 		h.registerInbox(api)
 	}
@@ -95,76 +90,6 @@ func version(ifMatch string) (int, error) {
 }
 
 func etag(version int) string { return `"v` + strconv.Itoa(version) + `"` }
-
-func (h *handlers) registerOperations(api huma.API) {
-	type gateways struct {
-		Body struct {
-			Items []GatewayView `json:"items"`
-		}
-	}
-	huma.Register(api, op(http.MethodGet, "/gateways", "list-gateways", "Gateways and whether they answer"),
-		func(ctx context.Context, _ *struct{}) (*gateways, error) {
-			by, err := staff(ctx)
-			if err != nil {
-				return nil, err
-			}
-			if err := h.cfg.Store.Record(ctx, read(by, "gateways.read")); err != nil {
-				return nil, problem.From(err)
-			}
-			out := &gateways{}
-			out.Body.Items = h.cfg.Gateways()
-			return out, nil
-		})
-	huma.Register(api, op(http.MethodPost, "/alarms/{id}/close", "close-alarm", "Close an alarm, saying what was found and done"), h.settle)
-	type alarms struct {
-		Body struct {
-			Items []alarmView `json:"items"`
-		}
-	}
-	huma.Register(api, op(http.MethodGet, "/alarms", "list-alarms", "Alarms, open ones first"),
-		func(ctx context.Context, _ *struct{}) (*alarms, error) {
-			c, err := auth.Require(ctx, auth.Drafter, auth.Approver, auth.Auditor)
-			if err != nil {
-				return nil, err
-			}
-			if err := h.cfg.Store.Record(ctx, read(actor(c), "alarms.read")); err != nil {
-				return nil, problem.From(err)
-			}
-			all, err := h.cfg.Store.Alarms(ctx)
-			if err != nil {
-				return nil, problem.From(err)
-			}
-			out := &alarms{}
-			out.Body.Items = make([]alarmView, len(all))
-			for i, a := range all {
-				out.Body.Items[i] = alarmView(a)
-			}
-			return out, nil
-		})
-}
-
-type settleInput struct {
-	ID   int64 `path:"id"`
-	Body struct {
-		Reason string `json:"reason" minLength:"1" maxLength:"2000" doc:"what was found and done; never a target"`
-	}
-}
-
-func (h *handlers) settle(ctx context.Context, in *settleInput) (*struct{}, error) {
-	by, err := staff(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return nil, problem.From(h.cfg.Store.SettleAlarm(ctx, by, in.ID, in.Body.Reason))
-}
-
-type alarmView struct {
-	ID       int64      `json:"id"`
-	Kind     string     `json:"kind"`
-	Object   string     `json:"object"`
-	OpenedAt time.Time  `json:"opened_at"`
-	ClosedAt *time.Time `json:"closed_at"`
-}
 
 // read is the audit entry of a look at something.
 func read(by warrant.Actor, action string) audit.Entry {

@@ -96,11 +96,6 @@ type pairConfig struct {
 	Key         string `yaml:"key"`
 }
 
-type x1Config struct {
-	Listen      string `yaml:"listen"`
-	Certificate string `yaml:"certificate"` // fingerprint of the ADMF's certificate; empty only for an ADMF in this process
-}
-
 type sipConfig struct {
 	Listen    []socketConfig `yaml:"listen"`
 	TLS       sipTLSConfig   `yaml:"tls"`
@@ -206,9 +201,11 @@ type adminConfig struct {
 	Names          []string          `yaml:"names"`  // DNS names and addresses in its certificate
 	Gateways       []adminNodeConfig `yaml:"gateways"`
 	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
-	HI1            bool              `yaml:"hi1"`             // electronic orders of agencies (TS 103 120)
-	SignIn         signInConfig      `yaml:"sign_in"`         // beside certificates; without origin none
-	Documents      documentsConfig   `yaml:"documents"`       // papers of warrants
+	X1             adminX1Config     `yaml:"x1"`              // where gateways report
+	Alarms         alarmsConfig      `yaml:"alarms"`
+	HI1            bool              `yaml:"hi1"`       // electronic orders of agencies (TS 103 120)
+	SignIn         signInConfig      `yaml:"sign_in"`   // beside certificates; without origin none
+	Documents      documentsConfig   `yaml:"documents"` // papers of warrants
 }
 
 type documentsConfig struct {
@@ -220,6 +217,10 @@ type adminNodeConfig struct {
 	ID          string `yaml:"id"`
 	URL         string `yaml:"url"`         // https://host:port/X1/NE
 	Certificate string `yaml:"certificate"` // fingerprint; empty only for a gateway in this process
+
+	Extension    string             `yaml:"extension"`    // none: an element that is not ours and knows no end of Tasks
+	Destinations destinationsConfig `yaml:"destinations"` // where such an element delivers
+	Keepalive    duration           `yaml:"keepalive"`    // a Keepalive is sent so often; default none
 }
 
 // duration is a time.Duration written as Go writes it, such as 4s.
@@ -236,6 +237,7 @@ const (
 )
 
 func (c *config) setDefaults() {
+	c.setX1Defaults()
 	if c.Operator.Element == "" {
 		c.Operator.Element = "mdf"
 	}

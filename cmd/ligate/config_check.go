@@ -148,6 +148,7 @@ func (c checker) checkGateway(cfg *config) {
 	g := cfg.Gateway
 	c.want(g.ID != "", "gateway.id", "required: the name of this network element on X1")
 	c.checkListen(g.X1.Listen, "gateway.x1.listen", true)
+	c.checkX1(cfg)
 	c.want(g.X1.Certificate == "" || validFingerprint(g.X1.Certificate), "gateway.x1.certificate", "want the SHA-256 of the ADMF's certificate: 64 lower-case hexadecimal digits")
 	c.want(len(g.SIP.Listen) > 0, "gateway.sip.listen", "required: at least one {net, addr}")
 	for i, l := range g.SIP.Listen {
@@ -228,6 +229,7 @@ func validName(s string) bool {
 
 func (c checker) checkAdmin(cfg *config) {
 	c.checkListen(cfg.Admin.Listen, "admin.listen", true)
+	c.checkAdminX1(cfg)
 	every := time.Duration(cfg.Admin.ReconcileEvery)
 	c.want(every > 0 && every <= maxReconcileEvery, "admin.reconcile_every", "want up to 1m: the law of this system asks for a comparison each minute")
 	_, err := document.New(cfg.Admin.Documents.Recipients)

@@ -37,6 +37,9 @@ func (n *node) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	if err := n.buildAlarms(); err != nil {
+		return err
+	}
 	store, err := n.openEvidence()
 	if err != nil {
 		return err
@@ -54,6 +57,7 @@ func (n *node) buildAdmin() error {
 		Admin: admin.Config{
 			Store: n.db.warrants, Plan: n.cfg.plan(), Changed: tasker.Nudge, PurgeLIID: store.Purge,
 			Gateways:  func() []admin.GatewayView { return gatewayViews(tasker) },
+			Reconcile: func(ctx context.Context) ([]admin.FindingView, error) { return reconcile(ctx, tasker) },
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
 		Handover: handover.Config{Warrants: n.db.warrants, Evidence: store},
@@ -99,12 +103,26 @@ func gatewayViews(a *admf.ADMF) []admin.GatewayView {
 	return views
 }
 
+const reconcileTimeout = 30 * time.Second
+
+func reconcile(ctx context.Context, a *admf.ADMF) ([]admin.FindingView, error) {
+	ctx, cancel := context.WithTimeout(ctx, reconcileTimeout)
+	defer cancel()
+	found, err := a.Reconcile(ctx)
+	views := make([]admin.FindingView, len(found))
+	for i, f := range found {
+		views[i] = admin.FindingView(f)
+	}
+	return views, err
+}
+
 func (n *node) buildADMF() (*admf.ADMF, error) {
 	own, err := n.cfg.secrets().admf()
 	if err != nil {
 		return nil, err
 	}
 	var gateways []admf.Gateway
+	var prints []string
 	for _, g := range n.cfg.Admin.Gateways {
 		pin := g.Certificate
 		if pin == "" { // the gateway of this deployment shares our secrets
@@ -114,19 +132,35 @@ func (n *node) buildADMF() (*admf.ADMF, error) {
 			}
 			pin = pki.Fingerprint(ne.Certificate[0])
 		}
+		secured := pki.Client(own, pin)
+		if g.Extension == extensionNone {
+			secured.MinVersion = tls.VersionTLS12 // TS 103 221-1 allows it, and older elements have no other
+		}
 		client, err := x1.NewClient(x1.ClientConfig{
 			URL: g.URL, ADMFID: admfID, NEID: g.ID,
-			HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: pki.Client(own, pin)}},
+			HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: secured}},
 		})
 		if err != nil {
 			return nil, err
 		}
-		gateways = append(gateways, admf.Gateway{ID: g.ID, Client: client})
+		element, err := g.element(client)
+		if err != nil {
+			return nil, err
+		}
+		gateways, prints = append(gateways, element), append(prints, pin)
+	}
+	hashKey, err := n.cfg.secrets().tapKey()
+	if err != nil {
+		return nil, err
 	}
 	tasker, err := admf.New(admf.Config{
 		Store: n.db.warrants, Gateways: gateways, Log: n.log, ReconcileEvery: time.Duration(n.cfg.Admin.ReconcileEvery), OpsReg: n.ops, LIReg: n.li,
+		HashKey: hashKey,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := n.listenReports(tasker, prints); err != nil {
 		return nil, err
 	}
 	n.add(part{name: "admf", run: tasker.Run})

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"os"
 	"strconv"
@@ -22,7 +21,15 @@ import (
 
 // buildGateway makes the POI: tasking, tee, relay, proxy and the X1 listener.
 func (n *node) buildGateway() error {
-	index, err := tasking.New(tasking.Config{LIReg: n.li})
+	reports, err := n.buildReports()
+	if err != nil {
+		return err
+	}
+	cfg := tasking.Config{LIReg: n.li}
+	if reports != nil {
+		cfg.OnEnd = reports.Ended
+	}
+	index, err := tasking.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -44,10 +51,11 @@ func (n *node) buildGateway() error {
 	if err != nil {
 		return err
 	}
-	if err := n.buildProxy(index, copies, relay); err != nil {
+	x1, err := n.buildX1(index, copies, reports)
+	if err != nil {
 		return err
 	}
-	return n.buildX1(index)
+	return n.buildProxy(index, copies, relay, x1.Filled())
 }
 
 func (n *node) buildRelay() (*media.Relay, error) {
@@ -71,7 +79,7 @@ func (n *node) buildRelay() (*media.Relay, error) {
 	return relay, nil
 }
 
-func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Relay) error {
+func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Relay, filled <-chan struct{}) error {
 	key, err := n.cfg.secrets().sipKey()
 	if err != nil {
 		return err
@@ -107,7 +115,12 @@ func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Re
 	if err != nil {
 		return err
 	}
-	n.add(part{name: "sip", run: proxy.Run, ready: proxy.Ready()})
+	n.add(part{name: "sip", run: func(ctx context.Context) error {
+		if !n.awaitTasks(ctx, filled) {
+			return nil
+		}
+		return proxy.Run(ctx)
+	}, ready: proxy.Ready()})
 	n.drain = proxy.Drain
 	return nil
 }
@@ -183,29 +196,6 @@ func (p peerConfig) where() (addr netip.AddrPort, host string, port uint16, err 
 		return netip.AddrPort{}, "", 0, errors.New("want a port from 1 to 65535")
 	}
 	return netip.AddrPort{}, host, uint16(n), nil
-}
-
-// buildX1 serves X1 to the one ADMF of this deployment.
-func (n *node) buildX1(index *tasking.Index) error {
-	handler, err := tasking.NewServer(tasking.ServerConfig{NEID: n.cfg.Gateway.ID, ADMFID: admfID, Tasks: index, LIReg: n.li})
-	if err != nil {
-		return err
-	}
-	own, err := n.cfg.secrets().ne(n.cfg.Gateway.ID)
-	if err != nil {
-		return err
-	}
-	pin := n.cfg.Gateway.X1.Certificate
-	if pin == "" { // the ADMF of this deployment shares our secrets
-		admf, err := n.cfg.secrets().admf()
-		if err != nil {
-			return err
-		}
-		pin = pki.Fingerprint(admf.Certificate[0])
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/", handler)
-	return n.listen("x1", n.cfg.Gateway.X1.Listen, pki.Server(own, pin), mux)
 }
 
 // relayAdapter shows the relay as the proxy wants it.

@@ -46,6 +46,9 @@ func (s secrets) sipKey() ([]byte, error) { return pki.Secret(s.path("sip.key"),
 // hi1Key seals the orders that agencies send.
 func (s secrets) hi1Key() ([]byte, error) { return pki.Secret(s.path("hi1.key"), 32) }
 
+// tapKey keys the hashes of targets in the records of taps without an order.
+func (s secrets) tapKey() ([]byte, error) { return pki.Secret(s.path("tap.key"), 32) }
+
 // api is the certificate that the three users see.
 func (s secrets) api(names []string) (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "api", pki.Spec{CommonName: "ligate API", Names: names})

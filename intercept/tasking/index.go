@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/li/x1"
 )
 
 // Config is what an Index needs; every field has a default.
@@ -110,17 +111,99 @@ func (x *Index) Deactivate(xid li.XID) error {
 	return nil
 }
 
-// Tasks returns the Tasks that are live now, in the order of their XIDs.
-func (x *Index) Tasks() []li.Task {
+// Replace changes a Task that is active: where only the end differs the tap goes on,
+// otherwise another takes its place.
+func (x *Index) Replace(task li.Task) error {
+	next, err := newTap(task, x.clock)
+	if err != nil {
+		return err
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	old, ok := x.taps[next.xid]
+	if !ok || !old.Live() {
+		return ErrUnknown
+	}
+	if x1.EqualButEnd(old.Task(), next.Task()) {
+		old.hold(next.Task().Signalling())
+		x.tell()
+		return nil
+	}
+	old.dead.Store(true)
+	x.taps[next.xid] = next
+	x.show(next)
+	x.hide(old)
+	x.tell()
+	return nil
+}
+
+// Expel ends a tap that readers see, whether the table knows it or not.
+func (x *Index) Expel(tap *Tap) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	tap.dead.Store(true)
+	if x.taps[tap.xid] == tap {
+		delete(x.taps, tap.xid)
+	}
+	x.hide(tap)
+	x.tell()
+}
+
+// Clear ends all Tasks.
+func (x *Index) Clear() {
+	for _, tap := range x.Taps() {
+		x.Expel(tap)
+	}
+}
+
+// Tasks returns the Tasks that are live now, in the order of their XIDs.
+func (x *Index) Tasks() []li.Task {
 	var tasks []li.Task
-	for _, xid := range slices.SortedFunc(maps.Keys(x.taps), func(a, b li.XID) int { return slices.Compare(a[:], b[:]) }) {
-		if tap := x.taps[xid]; tap.Live() {
-			tasks = append(tasks, tap.task)
-		}
+	for _, tap := range x.Taps() {
+		tasks = append(tasks, tap.Task())
 	}
 	return tasks
+}
+
+// Taps returns the taps of the Tasks that are live now, in the order of their XIDs.
+func (x *Index) Taps() []*Tap {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var taps []*Tap
+	for _, xid := range slices.SortedFunc(maps.Keys(x.taps), func(a, b li.XID) int { return slices.Compare(a[:], b[:]) }) {
+		if tap := x.taps[xid]; tap.Live() {
+			taps = append(taps, tap)
+		}
+	}
+	return taps
+}
+
+// Tap returns the live tap of a Task, nil without one.
+func (x *Index) Tap(xid li.XID) *Tap {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if tap := x.taps[xid]; tap != nil && tap.Live() {
+		return tap
+	}
+	return nil
+}
+
+// Shown returns the live taps that the call path can see. It is read from what the call
+// path reads and not from the table, so that the two can be compared.
+func (x *Index) Shown() []*Tap {
+	var taps []*Tap
+	seen := map[*Tap]bool{}
+	for i := range x.shards {
+		for _, of := range *x.shards[i].Load() {
+			for _, tap := range of {
+				if !seen[tap] && tap.Live() {
+					seen[tap] = true
+					taps = append(taps, tap)
+				}
+			}
+		}
+	}
+	return taps
 }
 
 // Match returns the taps on an identity. The slice is shared: read it only. A tap
@@ -185,14 +268,14 @@ func (x *Index) shard(id li.Identity) *atomic.Pointer[shard] {
 
 // show lets readers find a tap. The caller holds mu.
 func (x *Index) show(tap *Tap) {
-	for _, id := range tap.task.Signalling().Targets {
+	for _, id := range tap.Task().Signalling().Targets {
 		x.replace(id, func(taps []*Tap) []*Tap { return append(slices.Clip(taps), tap) })
 	}
 }
 
 // hide takes a tap out of the readers' sight. The caller holds mu.
 func (x *Index) hide(tap *Tap) {
-	for _, id := range tap.task.Signalling().Targets {
+	for _, id := range tap.Task().Signalling().Targets {
 		x.replace(id, func(taps []*Tap) []*Tap {
 			return slices.DeleteFunc(slices.Clone(taps), func(t *Tap) bool { return t == tap })
 		})

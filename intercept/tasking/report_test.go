@@ -17,10 +17,10 @@ type flaky struct {
 	failures int
 	err      error
 	asked    int
-	got      []x1.ReportTaskIssue
+	got      []x1.Body
 }
 
-func (f *flaky) Report(_ context.Context, issue x1.ReportTaskIssue) error {
+func (f *flaky) Report(_ context.Context, issue x1.Body) error {
 	f.asked++
 	if f.asked <= f.failures {
 		return f.err
@@ -66,7 +66,7 @@ func TestReports(t *testing.T) {
 					t.Error(err)
 				}
 				want := x1.ReportTaskIssue{XID: task.XID, Report: x1.ImplicitDeactivation}
-				if tt.to.asked != tt.asked || len(tt.to.got) != tt.got || tt.got == 1 && tt.to.got[0] != want {
+				if tt.to.asked != tt.asked || len(tt.to.got) != tt.got || tt.got == 1 && tt.to.got[0] != x1.Body(want) {
 					t.Errorf("asked %d times, took %d, want %d and %d", tt.to.asked, len(tt.to.got), tt.asked, tt.got)
 				}
 			})

@@ -22,19 +22,31 @@ import (
 
 // gateway is an X1 server over TLS and what its peers need.
 type gateway struct {
-	index *tasking.Index
-	reg   *prometheus.Registry
-	url   string
-	print string // fingerprint of its certificate
+	index  *tasking.Index
+	server *tasking.Server
+	reg    *prometheus.Registry
+	url    string
+	print  string // fingerprint of its certificate
 }
 
 func newGateway(t *testing.T) gateway {
 	t.Helper()
+	return newGatewayWith(t, tasking.ServerConfig{})
+}
+
+// newGatewayWith fills in what every gateway here has.
+func newGatewayWith(t *testing.T, cfg tasking.ServerConfig) gateway {
+	t.Helper()
 	g := gateway{index: newIndex(t, tasking.Config{}), reg: prometheus.NewRegistry()}
-	server, err := tasking.NewServer(tasking.ServerConfig{NEID: "gw-1", ADMFID: "admf-1", Tasks: g.index, LIReg: g.reg})
+	cfg.NEID, cfg.ADMFID, cfg.LIReg = "gw-1", "admf-1", g.reg
+	if cfg.Tasks == nil {
+		cfg.Tasks = g.index
+	}
+	server, err := tasking.NewServer(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.server = server
 	own := pair(t, x1.NEBinding("gw-1"))
 	srv := httptest.NewUnstartedServer(server)
 	srv.TLS = pki.Server(own)
@@ -91,7 +103,7 @@ func TestServerTaskLife(t *testing.T) {
 	task := li.ContentTask{IRITask: iri(t, time.Now().Add(time.Hour), "+4930123456", "sip:a@example.com")}
 	second := iri(t, time.Now().Add(time.Hour), "+4930123457")
 	for _, task := range []li.Task{task, second} {
-		if err := c.Activate(t.Context(), task); err != nil {
+		if err := c.Activate(t.Context(), x1.ActivateTask{Task: task}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,12 +114,12 @@ func TestServerTaskLife(t *testing.T) {
 	if iriTaps := g.index.Match(target(t, "030 123457")); len(iriTaps) != 1 || iriTaps[0].Media() != nil {
 		t.Error("a task of signalling only must have a tap without media")
 	}
-	wantCode(t, "same XID again", c.Activate(t.Context(), task), x1.CodeXIDExists)
-	all, err := c.Tasks(t.Context())
-	if err != nil || len(all) != 2 {
-		t.Fatalf("got %d tasks: %v", len(all), err)
+	wantCode(t, "same XID again", c.Activate(t.Context(), x1.ActivateTask{Task: task}), x1.CodeXIDExists)
+	all, _, err := c.All(t.Context())
+	if err != nil || len(all.Tasks) != 2 {
+		t.Fatalf("got %d tasks: %v", len(all.Tasks), err)
 	}
-	if got, err := c.Task(t.Context(), task.XID); err != nil || !x1.Equal(got, task) {
+	if got, err := c.Task(t.Context(), task.XID); err != nil || !x1.Equal(got.Task, task) {
 		t.Errorf("details differ: %v", err)
 	}
 	if err := c.Deactivate(t.Context(), task.XID); err != nil {
@@ -122,7 +134,7 @@ func TestServerTaskLife(t *testing.T) {
 	if err := c.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wantCode(t, "past its end", c.Activate(t.Context(), iri(t, time.Now().Add(-time.Second), "+4930123456")), x1.CodeActivateFailed)
+	wantCode(t, "past its end", c.Activate(t.Context(), x1.ActivateTask{Task: iri(t, time.Now().Add(-time.Second), "+4930123456")}), x1.CodeActivateFailed)
 	if n := testutil.CollectAndCount(g.reg, "ligate_tasking_x1_messages_total"); n == 0 {
 		t.Error("the LI figures count nothing")
 	}
@@ -267,6 +279,7 @@ func TestServerConfig(t *testing.T) {
 	index := newIndex(t, tasking.Config{})
 	for name, cfg := range map[string]tasking.ServerConfig{
 		"no NEID": {ADMFID: "a", Tasks: index}, "no ADMFID": {NEID: "n", Tasks: index}, "no tasks": {NEID: "n", ADMFID: "a"},
+		"keepalive without reports": {NEID: "n", ADMFID: "a", Tasks: index, Keepalive: time.Second},
 	} {
 		if _, err := tasking.NewServer(cfg); !errors.Is(err, tasking.ErrServerConfig) {
 			t.Errorf("%s: got %v", name, err)

@@ -10,13 +10,17 @@ import (
 
 // Tap is one active Task as the call path sees it. It is safe for concurrent use.
 type Tap struct {
-	task  li.Task
+	task  atomic.Pointer[li.Task]
 	xid   li.XID
-	until time.Time     // by the wall clock
-	mono  time.Duration // the same moment by the monotonic clock
+	begun time.Time
+	until atomic.Int64 // by the wall clock, nanoseconds since 1970
+	mono  atomic.Int64 // the same moment by the monotonic clock
 	clock clock
 	dead  atomic.Bool // once true, for ever
 	grant *MediaGrant // nil for an IRITask
+
+	x2, x3 atomic.Int64 // octets copied
+	last   atomic.Int64 // when a copy was taken last, microseconds since 1970; 0 = never
 }
 
 // clock reads both clocks: they can disagree when somebody sets the wall clock.
@@ -41,16 +45,37 @@ func newTap(task li.Task, c clock) (*Tap, error) {
 	if len(iri.Targets) == 0 || slices.ContainsFunc(iri.Targets, li.Identity.IsZero) {
 		return nil, ErrTargets
 	}
-	left := iri.Until.Round(0).Sub(c.wall().Round(0))
-	if left <= 0 {
+	t.xid, t.begun = iri.XID, c.wall().Round(0)
+	t.hold(iri)
+	if !t.Live() {
 		return nil, ErrPast
 	}
-	t.xid, t.until, t.mono = iri.XID, iri.Until.Round(0), c.elapsed()+left
-	t.task = iri
-	if t.grant != nil {
-		t.task = li.ContentTask{IRITask: iri}
-	}
 	return t, nil
+}
+
+// hold sets the end by both clocks and the Task as it is told of.
+func (t *Tap) hold(iri li.IRITask) {
+	until := iri.Until.Round(0)
+	t.until.Store(until.UnixNano())
+	t.mono.Store(int64(t.clock.elapsed() + until.Sub(t.clock.wall().Round(0))))
+	task := li.Task(iri)
+	if t.grant != nil {
+		task = li.ContentTask{IRITask: iri}
+	}
+	t.task.Store(&task)
+}
+
+// Task returns what was ordered.
+func (t *Tap) Task() li.Task { return *t.task.Load() }
+
+// Count notes a copy that was taken. Whoever copies calls it, off the call's path.
+func (t *Tap) Count(media bool, octets int, at time.Time) {
+	n := &t.x2
+	if media {
+		n = &t.x3
+	}
+	n.Add(int64(octets))
+	t.last.Store(at.UnixMicro())
 }
 
 func distinct(ids []li.Identity) []li.Identity {
@@ -71,7 +96,7 @@ func (t *Tap) Live() bool {
 	if t.dead.Load() {
 		return false
 	}
-	if t.clock.elapsed() >= t.mono || !t.clock.wall().Round(0).Before(t.until) {
+	if int64(t.clock.elapsed()) >= t.mono.Load() || t.clock.wall().UnixNano() >= t.until.Load() {
 		t.dead.Store(true)
 		return false
 	}
@@ -80,7 +105,8 @@ func (t *Tap) Live() bool {
 
 // left is how long the Tap has at most.
 func (t *Tap) left() time.Duration {
-	return max(min(t.mono-t.clock.elapsed(), t.until.Sub(t.clock.wall().Round(0))), 0)
+	mono, wall := t.mono.Load()-int64(t.clock.elapsed()), t.until.Load()-t.clock.wall().UnixNano()
+	return time.Duration(max(min(mono, wall), 0))
 }
 
 // Media returns the right to copy media, nil for a Task of signalling only.

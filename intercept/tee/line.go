@@ -46,6 +46,9 @@ func (c *counter) next(lost uint32) uint32 {
 // Line opens a line for a call. The correlation must be the same for every message
 // and packet of the call, also after a restart of the gateway.
 func (t *Tee) Line(tap *tasking.Tap, correlation uint64) *Line {
+	t.mu.Lock()
+	t.taps[tap] = struct{}{}
+	t.mu.Unlock()
 	return &Line{tee: t, tap: tap, xid: tap.XID(), correlation: correlation, partition: bus.Partition(tap.XID(), correlation)}
 }
 

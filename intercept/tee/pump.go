@@ -59,6 +59,7 @@ func (p *pump) appendX2(m message) (room, ok bool) {
 	if m.line.tap.Media() == nil { // a Task of signalling only
 		sip = sipevent.WithoutContent(sip)
 	}
+	m.line.tap.Count(false, len(sip), m.at)
 	return p.append(m.line.partition, &x2x3.PDU{
 		Type: x2x3.X2, Format: x2x3.FormatSIP, Direction: m.dir, XID: m.line.xid, Correlation: m.line.correlation,
 		Sequence: m.line.x2.next(m.lost), HasSequence: true, Time: m.at, NFID: p.tee.nfid,
@@ -111,6 +112,7 @@ func (p *pump) appendX3(s *slot) (room, ok bool) {
 	if err != nil {
 		return true, false
 	}
+	s.line.tap.Count(true, len(inner), s.at)
 	return p.append(s.line.partition, &x2x3.PDU{
 		Type: x2x3.X3, Format: format, Direction: s.dir, XID: s.line.xid, Correlation: s.line.correlation,
 		Sequence: seq, HasSequence: true, Time: s.at, NFID: p.tee.nfid, Payload: inner, Decrypted: opened,

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ligate/ligate/bus"
+	"github.com/ligate/ligate/intercept/tasking"
 	"github.com/ligate/ligate/li/x2x3"
 )
 
@@ -49,6 +50,9 @@ type Tee struct {
 	messages chan message
 	ring     *ring
 
+	mu   sync.Mutex                // guards taps, for map work only
+	taps map[*tasking.Tap]struct{} // those that have lines; dead ones are dropped when they are listed
+
 	dropped   map[x2x3.Type]prometheus.Counter // read only after New
 	published map[x2x3.Type]prometheus.Counter // read only after New
 	retries   prometheus.Counter
@@ -67,7 +71,7 @@ func New(cfg Config) (*Tee, error) {
 		cfg.X3Slots = defaultX3Slots
 	}
 	t := &Tee{
-		out: cfg.Out, nfid: cfg.NFID,
+		out: cfg.Out, nfid: cfg.NFID, taps: map[*tasking.Tap]struct{}{},
 		messages: make(chan message, cfg.X2Slots), ring: newRing(cfg.X3Slots),
 	}
 	return t, t.metrics(cfg.LIReg)
@@ -97,6 +101,22 @@ func (t *Tee) metrics(reg prometheus.Registerer) error {
 		}
 	}
 	return nil
+}
+
+// Taps lists the live taps under which calls were copied: what is at work, whatever the
+// table of Tasks says.
+func (t *Tee) Taps() []*tasking.Tap {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var live []*tasking.Tap
+	for tap := range t.taps {
+		if tap.Live() {
+			live = append(live, tap)
+		} else {
+			delete(t.taps, tap)
+		}
+	}
+	return live
 }
 
 // drop counts a copy that found no room.

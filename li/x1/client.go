@@ -45,56 +45,103 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 }
 
 // Activate begins a Task. *Error with CodeXIDExists says that the gateway has one
-// of this XID already, which may be another: compare by Tasks.
-func (c *Client) Activate(ctx context.Context, task li.Task) error {
-	if _, err := c.x.do(ctx, ActivateTask{Task: task}); err != nil {
-		return fmt.Errorf("activate task: %w", err)
+// of this XID already, which may be another: compare by All.
+func (c *Client) Activate(ctx context.Context, a ActivateTask) error {
+	return c.do(ctx, a, "activate task")
+}
+
+// MaxBatch is how many Tasks ActivateAll takes.
+const MaxBatch = 32
+
+// ActivateAll begins several Tasks in one exchange. It returns what became of each, in
+// their order: nil, or *Error. The error is of the exchange as a whole; ErrTooLarge says
+// that they do not fit into one.
+func (c *Client) ActivateAll(ctx context.Context, orders []ActivateTask) ([]error, error) {
+	if len(orders) == 0 || len(orders) > MaxBatch {
+		return nil, ErrBody
 	}
-	return nil
+	bodies := make([]Body, len(orders))
+	for i, o := range orders {
+		bodies[i] = o
+	}
+	responses, err := c.x.doAll(ctx, bodies)
+	if err != nil {
+		return nil, fmt.Errorf("activate tasks: %w", err)
+	}
+	each := make([]error, len(responses))
+	for i, r := range responses {
+		if refusal, ok := r.Answer.(*Error); ok {
+			each[i] = &Error{Of: KindActivateTask, Code: refusal.Code}
+		}
+	}
+	return each, nil
+}
+
+// Modify replaces a Task of the same XID. *Error with CodeXIDUnknown says that there
+// was none.
+func (c *Client) Modify(ctx context.Context, m ModifyTask) error {
+	return c.do(ctx, m, "modify task")
 }
 
 // Deactivate ends a Task. *Error with CodeXIDUnknown says that there was none.
 func (c *Client) Deactivate(ctx context.Context, xid li.XID) error {
-	if _, err := c.x.do(ctx, DeactivateTask{XID: xid}); err != nil {
-		return fmt.Errorf("deactivate task: %w", err)
+	return c.do(ctx, DeactivateTask{XID: xid}, "deactivate task")
+}
+
+// CreateDestination makes a destination. *Error with CodeDIDExists says that there is
+// one of this DID.
+func (c *Client) CreateDestination(ctx context.Context, d Destination) error {
+	return c.do(ctx, CreateDestination{Destination: d}, "create destination")
+}
+
+// RemoveDestination forgets a destination.
+func (c *Client) RemoveDestination(ctx context.Context, did DID) error {
+	return c.do(ctx, RemoveDestination{DID: did}, "remove destination")
+}
+
+// Keepalive resets the element's fail-safe. *Error with CodeNoKeepalive says that it
+// has none.
+func (c *Client) Keepalive(ctx context.Context) error {
+	return c.do(ctx, Keepalive{}, "keepalive")
+}
+
+func (c *Client) do(ctx context.Context, body Body, what string) error {
+	if _, err := c.x.do(ctx, body); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
 
-// Task asks for one Task. *Error with CodeXIDUnknown says that there is none. What
-// is said of Tasks of other origin in AllDetails holds here too.
-func (c *Client) Task(ctx context.Context, xid li.XID) (li.Task, error) {
+// Task asks for one Task. *Error with CodeXIDUnknown says that there is none.
+func (c *Client) Task(ctx context.Context, xid li.XID) (TaskDetails, error) {
 	answer, err := c.x.do(ctx, GetTaskDetails{XID: xid})
 	if err != nil {
-		return nil, fmt.Errorf("get task details: %w", err)
+		return TaskDetails{}, fmt.Errorf("get task details: %w", err)
 	}
-	details, ok := answer.(TaskDetails)
+	details, ok := answer.Answer.(TaskDetails)
 	if !ok || details.Task.Signalling().XID != xid {
-		return nil, fmt.Errorf("get task details: %w", ErrAnswer)
+		return TaskDetails{}, fmt.Errorf("get task details: %w", ErrAnswer)
 	}
-	return details.Task, nil
+	return details, nil
 }
 
-// Tasks asks for all that the gateway is tapping (GetAllDetails). A Task that is
-// not as we write them comes with its XID only, see AllDetails.
-func (c *Client) Tasks(ctx context.Context) ([]li.Task, error) {
+// All asks for all that the element is tapping and where it delivers (GetAllDetails),
+// and says what its clock showed when it answered.
+func (c *Client) All(ctx context.Context) (AllDetails, time.Time, error) {
 	answer, err := c.x.do(ctx, GetAllDetails{})
 	if err != nil {
-		return nil, fmt.Errorf("get all details: %w", err)
+		return AllDetails{}, time.Time{}, fmt.Errorf("get all details: %w", err)
 	}
-	all, ok := answer.(AllDetails)
+	all, ok := answer.Answer.(AllDetails)
 	if !ok {
-		return nil, fmt.Errorf("get all details: %w", ErrAnswer)
+		return AllDetails{}, time.Time{}, fmt.Errorf("get all details: %w", ErrAnswer)
 	}
-	return all.Tasks, nil
+	return all, answer.Time, nil
 }
 
 // Ping asks whether the gateway answers.
 func (c *Client) Ping(ctx context.Context) error {
-	if _, err := c.x.do(ctx, Ping{}); err != nil {
-		return fmt.Errorf("ping: %w", err)
-	}
-	return nil
+	return c.do(ctx, Ping{}, "ping")
 }
 
 // Reporter is a gateway's side of X1 towards the ADMF. It is safe for concurrent use.
@@ -109,10 +156,11 @@ func NewReporter(cfg ClientConfig) (*Reporter, error) {
 	return &Reporter{x: x}, nil
 }
 
-// Report tells the ADMF what became of a Task.
-func (r *Reporter) Report(ctx context.Context, issue ReportTaskIssue) error {
+// Report tells the ADMF what became of a Task, a destination or the element itself:
+// one of the Report types.
+func (r *Reporter) Report(ctx context.Context, issue Body) error {
 	if _, err := r.x.do(ctx, issue); err != nil {
-		return fmt.Errorf("report task issue: %w", err)
+		return fmt.Errorf("report issue: %w", err)
 	}
 	return nil
 }
@@ -139,12 +187,27 @@ func newExchange(cfg ClientConfig, peer string) (exchange, error) {
 }
 
 // do returns the answer, or *Error when the peer refused.
-func (x *exchange) do(ctx context.Context, body Body) (Answer, error) {
-	id := NewTransactionID()
-	doc, err := EncodeRequests([]Request{{
-		Header: Header{ADMF: x.cfg.ADMFID, NE: x.cfg.NEID, Time: time.Now(), Transaction: id},
-		Body:   body,
-	}})
+func (x *exchange) do(ctx context.Context, body Body) (Response, error) {
+	all, err := x.doAll(ctx, []Body{body})
+	if err != nil {
+		return Response{}, err
+	}
+	if refusal, ok := all[0].Answer.(*Error); ok {
+		return Response{}, &Error{Of: body.Kind(), Code: refusal.Code}
+	}
+	return all[0], nil
+}
+
+// doAll returns an answer to each request, in their order: its own or *Error.
+func (x *exchange) doAll(ctx context.Context, bodies []Body) ([]Response, error) {
+	requests := make([]Request, len(bodies))
+	for i, body := range bodies {
+		requests[i] = Request{
+			Header: Header{ADMF: x.cfg.ADMFID, NE: x.cfg.NEID, Time: time.Now(), Transaction: NewTransactionID()},
+			Body:   body,
+		}
+	}
+	doc, err := EncodeRequests(requests)
 	if err != nil {
 		return nil, err
 	}
@@ -156,20 +219,21 @@ func (x *exchange) do(ctx context.Context, body Body) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(responses) != 1 || responses[0].Transaction != id {
+	if len(responses) != len(requests) {
 		return nil, ErrAnswer
 	}
-	r := responses[0]
-	if r.ADMF != x.cfg.ADMFID || r.NE != x.cfg.NEID {
-		return nil, ErrPeer
+	for i, r := range responses {
+		if r.Transaction != requests[i].Transaction {
+			return nil, ErrAnswer
+		}
+		if r.ADMF != x.cfg.ADMFID || r.NE != x.cfg.NEID {
+			return nil, ErrPeer
+		}
+		if _, refused := r.Answer.(*Error); !refused && r.Answer.Answers() != bodies[i].Kind() {
+			return nil, ErrAnswer
+		}
 	}
-	if refusal, ok := r.Answer.(*Error); ok {
-		return nil, &Error{Of: body.Kind(), Code: refusal.Code}
-	}
-	if r.Answer.Answers() != body.Kind() {
-		return nil, ErrAnswer
-	}
-	return r.Answer, nil
+	return responses, nil
 }
 
 func (x *exchange) post(ctx context.Context, doc []byte) ([]byte, error) {

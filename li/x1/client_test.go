@@ -77,17 +77,20 @@ func answering(t *testing.T, answer x1.Answer, change func(*x1.Response)) http.H
 func TestClient(t *testing.T) {
 	t.Parallel()
 	task := li.ContentTask{IRITask: iriTask(t)}
-	c := serve(t, x1.NEBinding("gw-1"), answering(t, x1.AllDetails{Tasks: []li.Task{task}}, nil))
-	tasks, err := c.Tasks(t.Context())
-	if err != nil || len(tasks) != 1 || !x1.Equal(tasks[0], task) {
-		t.Errorf("tasks: got %d, %v", len(tasks), err)
+	c := serve(t, x1.NEBinding("gw-1"), answering(t, x1.AllDetails{Tasks: []x1.TaskDetails{{Task: task}}}, func(r *x1.Response) { r.Time = r.Time.Add(-time.Hour) }))
+	all, at, err := c.All(t.Context())
+	if err != nil || len(all.Tasks) != 1 || !x1.Equal(all.Tasks[0].Task, task) {
+		t.Errorf("tasks: got %d, %v", len(all.Tasks), err)
+	}
+	if ago := time.Since(at); ago < 59*time.Minute || ago > 61*time.Minute {
+		t.Errorf("the peer's clock is said to be %v behind, want an hour", ago)
 	}
 	c = serve(t, x1.NEBinding("gw-1"), answering(t, x1.OK{Of: x1.KindActivateTask}, nil))
-	if err := c.Activate(t.Context(), task); err != nil {
+	if err := c.Activate(t.Context(), x1.ActivateTask{Task: task}); err != nil {
 		t.Error(err)
 	}
 	c = serve(t, x1.NEBinding("gw-1"), answering(t, x1.TaskDetails{Task: task}, nil))
-	if got, err := c.Task(t.Context(), task.XID); err != nil || !x1.Equal(got, task) {
+	if got, err := c.Task(t.Context(), task.XID); err != nil || !x1.Equal(got.Task, task) {
 		t.Errorf("task: %v", err)
 	}
 	if _, err := c.Task(t.Context(), li.NewXID()); !errors.Is(err, x1.ErrAnswer) {
@@ -148,7 +151,7 @@ func TestClientFollowsNoRedirect(t *testing.T) {
 		}
 		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 	})
-	if err := c.Activate(t.Context(), iriTask(t)); !errors.Is(err, x1.ErrHTTP) {
+	if err := c.Activate(t.Context(), x1.ActivateTask{Task: iriTask(t)}); !errors.Is(err, x1.ErrHTTP) {
 		t.Errorf("got %v, want ErrHTTP", err)
 	}
 }

@@ -96,7 +96,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"extension beside ours":  {replace(until, until+`<taskDetailsExtensions><Owner>acme</Owner><a xmlns="urn:acme"/></taskDetailsExtensions>`), x1.KindActivateTask, x1.CodeActivateFailed},
 		"X3Only":                 {replace("X2andX3", "X3Only"), x1.KindActivateTask, x1.CodeDeliveryType},
 		"unknown delivery":       {replace("X2andX3", "X4"), x1.KindActivateTask, x1.CodeSyntax},
-		"destination":            {replace("<listOfDIDs/>", "<listOfDIDs><dId>"+xidText+"</dId></listOfDIDs>"), x1.KindActivateTask, x1.CodeDIDUnknown},
+		"destination set":        {replace("<listOfDIDs/>", "<listOfDIDs><dSId>"+xidText+"</dSId></listOfDIDs>"), x1.KindActivateTask, x1.CodeDIDUnknown},
 		"no destination list":    {replace("<listOfDIDs/>", ""), x1.KindActivateTask, x1.CodeSyntax},
 		"mediation details":      {replace("<listOfDIDs/>", "<listOfDIDs/><listOfMediationDetails/>"), x1.KindActivateTask, x1.CodeActivateFailed},
 		"correlation":            {replace("<listOfDIDs/>", "<listOfDIDs/><correlationID>7</correlationID>"), x1.KindActivateTask, x1.CodeActivateFailed},
@@ -117,8 +117,10 @@ func TestDecodeRefuses(t *testing.T) {
 		"no target":              {replace("<targetIdentifier><e164Number>4930123456</e164Number></targetIdentifier>", ""), x1.KindActivateTask, x1.CodeSyntax},
 		"upper-case xid":         {replace("123e4567", "123E4567"), x1.KindActivateTask, x1.CodeSyntax},
 		"details twice":          {container(message("ActivateTaskRequest", "<taskDetails>"+details+"</taskDetails><taskDetails>"+details+"</taskDetails>")), x1.KindActivateTask, x1.CodeSyntax},
-		"modify":                 {container(message("ModifyTaskRequest", "<taskDetails>"+details+"</taskDetails>")), x1.KindModifyTask, x1.CodeUnsupported},
-		"create destination":     {container(message("CreateDestinationRequest", "<destinationDetails/>")), x1.KindCreateDestination, x1.CodeUnsupported},
+		"modify without end":     {strings.ReplaceAll(replace(until, ""), "ActivateTask", "ModifyTask"), x1.KindModifyTask, x1.CodeActivateFailed},
+		"empty destination":      {container(message("CreateDestinationRequest", "<destinationDetails/>")), x1.KindCreateDestination, x1.CodeSyntax},
+		"destination by uri":     {container(message("CreateDestinationRequest", `<destinationDetails><dId>`+xidText+`</dId><deliveryType>X2Only</deliveryType><deliveryAddress><uri>sip:a@b</uri></deliveryAddress></destinationDetails>`)), x1.KindCreateDestination, x1.CodeAddressUnsupported},
+		"objects":                {container(message("CreateObjectRequest", "<object/>")), x1.KindCreateObject, x1.CodeUnsupported},
 		"kind of another table":  {container(message("LaunchRequest", "")), x1.KindExtended, x1.CodeUnsupported},
 		"no kind":                {container(strings.Replace(message("PingRequest", ""), ` xsi:type="PingRequest"`, "", 1)), x1.KindExtended, x1.CodeUnsupported},
 		"kind of another space":  {container(strings.Replace(message("p:PingRequest", ""), "xsi:type", `xmlns:p="urn:acme" xsi:type`, 1)), x1.KindExtended, x1.CodeUnsupported},
@@ -180,10 +182,10 @@ func TestDecodeSyntaxErrors(t *testing.T) {
 	}
 }
 
-// A gateway's list shows foreign tasks by XID only, so that they compare unequal.
+// A gateway's list shows foreign tasks as odd, so that they compare unequal.
 func TestAllDetailsKeepsForeignTasks(t *testing.T) {
 	t.Parallel()
-	doc, err := x1.EncodeResponses([]x1.Response{{Header: header(t), Answer: x1.AllDetails{Tasks: []li.Task{iriTask(t)}}}})
+	doc, err := x1.EncodeResponses([]x1.Response{{Header: header(t), Answer: x1.AllDetails{Tasks: []x1.TaskDetails{{Task: iriTask(t)}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +194,9 @@ func TestAllDetailsKeepsForeignTasks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := x1.AllDetails{Tasks: []li.Task{li.IRITask{XID: xid(t, xidText)}}}
+	kept := iriTask(t) // for the record: when it was to end, and of what kind it is
+	kept.Targets = nil
+	want := x1.AllDetails{Tasks: []x1.TaskDetails{{Task: kept, Odd: true}}}
 	if diff := cmp.Diff(x1.Answer(want), got[0].Answer, equal()); diff != "" {
 		t.Error(diff)
 	}
@@ -277,15 +281,27 @@ func FuzzDecodeResponses(f *testing.F) {
 
 // foreign reports whether an answer holds a task of another origin, which is never written.
 func foreign(a x1.Answer) bool {
-	var tasks []li.Task
+	var tasks []x1.TaskDetails
+	var destinations []x1.DestinationDetails
 	switch a := a.(type) {
 	case x1.TaskDetails:
-		tasks = []li.Task{a.Task}
-	case x1.AllDetails:
+		tasks = []x1.TaskDetails{a}
+	case x1.AllTaskDetails:
 		tasks = a.Tasks
+	case x1.AllDetails:
+		tasks, destinations = a.Tasks, a.Destinations
+	case x1.DestinationDetails:
+		destinations = []x1.DestinationDetails{a}
+	case x1.AllDestinationDetails:
+		destinations = a.Destinations
+	}
+	for _, d := range destinations {
+		if d.Odd {
+			return true
+		}
 	}
 	for _, task := range tasks {
-		if len(task.Signalling().Targets) == 0 {
+		if task.Odd {
 			return true
 		}
 	}

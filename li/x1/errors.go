@@ -21,22 +21,30 @@ var (
 
 // The error codes that we send or act upon (clause 6.7, table 6.7-3).
 const (
-	CodeGeneric           = 1000
-	CodeSyntax            = 1010
-	CodeVersion           = 1020
-	CodeCertificate       = 1030
-	CodeUnexpectedADMF    = 1040
-	CodeUnexpectedNE      = 1060
-	CodeNoKeepalive       = 1070
-	CodeUnsupported       = 1080
-	CodeXIDExists         = 2010
-	CodeXIDUnknown        = 2020
-	CodeDIDUnknown        = 2040
-	CodeActivateFailed    = 3000
-	CodeTargetUnsupported = 3010
-	CodeDeliveryType      = 3040
-	CodeServiceType       = 3050
-	CodeDeactivateFailed  = 4000
+	CodeGeneric            = 1000
+	CodeSyntax             = 1010
+	CodeVersion            = 1020
+	CodeCertificate        = 1030
+	CodeUnexpectedADMF     = 1040
+	CodeUnexpectedNE       = 1060
+	CodeNoKeepalive        = 1070
+	CodeUnsupported        = 1080
+	CodeXIDExists          = 2010
+	CodeXIDUnknown         = 2020
+	CodeDIDExists          = 2030
+	CodeDIDUnknown         = 2040
+	CodeActivateFailed     = 3000
+	CodeModifyFailed       = 3001
+	CodeTargetUnsupported  = 3010
+	CodeDeliveryType       = 3040
+	CodeServiceType        = 3050
+	CodeDeactivateFailed   = 4000
+	CodeDestinationFailed  = 6000
+	CodeAddressUnsupported = 6020
+	CodeDIDInUse           = 7010
+	CodeRemoveAllDisabled  = 8020
+	CodeKeepaliveLost      = 9050
+	CodeDatabaseCleared    = 10000
 )
 
 // Error is an ErrorResponse: the peer understood a request and refused it. Only the
@@ -85,6 +93,22 @@ func describe(code int) string {
 		return "unsupported service type"
 	case CodeDeactivateFailed:
 		return "task cannot be deactivated"
+	case CodeDIDExists:
+		return "DID already exists"
+	case CodeModifyFailed:
+		return "task cannot be modified as given"
+	case CodeDestinationFailed:
+		return "destination is none that this element may deliver to"
+	case CodeAddressUnsupported:
+		return "unsupported form of delivery address"
+	case CodeDIDInUse:
+		return "destination is in use"
+	case CodeRemoveAllDisabled:
+		return "removal of all destinations is not enabled"
+	case CodeKeepaliveLost:
+		return "keepalives not received"
+	case CodeDatabaseCleared:
+		return "database cleared"
 	}
 	return "other error"
 }

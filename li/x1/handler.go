@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// HandlerConfig is what the server of one side needs; every field is required but Now.
+// HandlerConfig is what the server of one side needs; every field is required but the last three.
 type HandlerConfig struct {
 	Path    string                                // PathNE or PathADMF
 	ADMFID  string                                // the one ADMF
@@ -18,6 +18,8 @@ type HandlerConfig struct {
 	Peer    func(Header) string                   // the binding that the peer's certificate must hold for such a message
 	Handle  func(context.Context, Request) Answer // nil = unsupported request
 	Counted func(Kind, int)                       // told of each message and its code, 0 = done; must not block
+	Bare    bool                                  // hand Tasks without an end of their own to Handle too
+	Heard   func()                                // called at each message of the right peer; default nothing
 	Now     func() time.Time                      // default time.Now
 }
 
@@ -34,6 +36,9 @@ func NewHandler(cfg HandlerConfig) (http.Handler, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Heard == nil {
+		cfg.Heard = func() {}
 	}
 	return &handler{cfg: cfg}, nil
 }
@@ -77,7 +82,7 @@ func (s *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *handler) answer(r *http.Request, body []byte) ([]byte, error) {
-	reqs, err := DecodeRequests(body)
+	reqs, err := decodeRequests(body, s.cfg.Bare)
 	if err != nil {
 		s.cfg.Counted(KindExtended, CodeSyntax)
 		return EncodeTopLevelError(s.cfg.ADMFID, s.cfg.NEIDs[0], s.cfg.Now())
@@ -109,6 +114,7 @@ func (s *handler) one(r *http.Request, req Request) Answer {
 	case !slices.Contains(s.cfg.NEIDs, req.NE):
 		return refuse(CodeUnexpectedNE)
 	}
+	s.cfg.Heard()
 	if refused, ok := req.Body.(Refused); ok {
 		return refuse(refused.Code)
 	}

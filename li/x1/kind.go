@@ -105,3 +105,36 @@ func parseReport(name string) (TaskReport, bool) {
 	}
 	return 0, false
 }
+
+// NEIssue is the TypeOfNeIssueMessage of the schema (clause 6.5.4).
+type NEIssue uint8
+
+// The issues.
+const (
+	NEWarning NEIssue = iota + 1
+	NEFaultCleared
+	NEFaultReport
+	NEAlert
+)
+
+func issueNames() [NEAlert + 1]string {
+	return [...]string{"invalid", "Warning", "FaultCleared", "FaultReport", "Alert"}
+}
+
+// String is the schema's name.
+func (i NEIssue) String() string {
+	names := issueNames()
+	if int(i) >= len(names) {
+		return names[0]
+	}
+	return names[i]
+}
+
+func parseIssue(name string) (NEIssue, bool) {
+	for i, n := range issueNames() {
+		if i > 0 && n == name {
+			return NEIssue(i), true
+		}
+	}
+	return 0, false
+}

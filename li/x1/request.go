@@ -46,14 +46,25 @@ func (w *writer) request(r Request) error {
 		w.header(r.Header)
 		switch b := r.Body.(type) {
 		case ActivateTask:
-			err = w.writeTask(b.Task)
+			err = w.writeTask(b)
+		case ModifyTask:
+			err = w.writeTask(ActivateTask(b))
 		case DeactivateTask:
 			w.text("xId", b.XID.String())
 		case GetTaskDetails:
 			w.text("xId", b.XID.String())
-		case GetAllDetails, Ping, Keepalive:
-		case ReportTaskIssue:
-			err = w.taskIssue(b)
+		case CreateDestination:
+			err = w.destination(b.Destination)
+		case ModifyDestination:
+			err = w.destination(b.Destination)
+		case RemoveDestination:
+			w.text("dId", b.DID.String())
+		case GetDestinationDetails:
+			w.text("dId", b.DID.String())
+		case DeactivateAllTasks, RemoveAllDestinations, GetNEStatus, GetAllDetails, ListAllDetails, GetAllTaskDetails,
+			GetAllDestinationDetails, Ping, Keepalive:
+		case ReportTaskIssue, ReportDestinationIssue, ReportNEIssue:
+			err = w.issue(b)
 		default:
 			err = ErrBody
 		}
@@ -61,22 +72,45 @@ func (w *writer) request(r Request) error {
 	return err
 }
 
-func (w *writer) taskIssue(b ReportTaskIssue) error {
-	if b.Report == 0 || b.Report > FullyActionedAndUnsuccessful || b.Code < 0 {
-		return ErrBody
+// issue writes one of the three reports.
+func (w *writer) issue(b Body) error {
+	code, valid := 0, false
+	switch b := b.(type) {
+	case ReportTaskIssue:
+		code, valid = b.Code, b.Report > 0 && b.Report <= FullyActionedAndUnsuccessful
+		w.text("xId", b.XID.String())
+		w.text("taskReportType", b.Report.String())
+		w.code("taskIssueErrorCode", code)
+	case ReportDestinationIssue:
+		code, valid = b.Code, b.Report > 0 && b.Report <= FullyActionedAndUnsuccessful
+		w.text("dId", b.DID.String())
+		w.text("destinationReportType", b.Report.String())
+		w.code("destinationIssueErrorCode", code)
+	case ReportNEIssue:
+		code, valid = b.Code, b.Issue > 0 && b.Issue <= NEAlert
+		w.text("typeOfNeIssueMessage", b.Issue.String())
+		w.text("description", describe(b.Code))
+		w.code("issueCode", code)
 	}
-	w.text("xId", b.XID.String())
-	w.text("taskReportType", b.Report.String())
-	if b.Code != 0 {
-		w.number("taskIssueErrorCode", b.Code)
+	if !valid || code < 0 {
+		return ErrBody
 	}
 	return nil
 }
 
+func (w *writer) code(name string, code int) {
+	if code != 0 {
+		w.number(name, code)
+	}
+}
+
 // DecodeRequests reads one X1Request. An error means that nothing in it can be
 // answered but by a top-level error; a single message that cannot be honoured
-// comes as Refused.
-func DecodeRequests(b []byte) ([]Request, error) {
+// comes as Refused. So does a Task without an end of its own.
+func DecodeRequests(b []byte) ([]Request, error) { return decodeRequests(b, false) }
+
+// decodeRequests reads Tasks without an end too where bare says so.
+func decodeRequests(b []byte, bare bool) ([]Request, error) {
 	if len(b) > MaxRequestBytes {
 		return nil, ErrTooLarge
 	}
@@ -102,13 +136,13 @@ func DecodeRequests(b []byte) ([]Request, error) {
 		if !ok {
 			return nil, ErrSyntax
 		}
-		reqs = append(reqs, Request{Header: h, Body: readBody(message.typ, h, in)})
+		reqs = append(reqs, Request{Header: h, Body: readBody(message.typ, h, in, bare)})
 	}
 	return reqs, nil
 }
 
 // readBody reads what follows the header.
-func readBody(typ xml.Name, h Header, s *seq) Body {
+func readBody(typ xml.Name, h Header, s *seq, bare bool) Body {
 	name, isRequest := strings.CutSuffix(typ.Local, "Request")
 	kind := KindExtended
 	if typ.Space == nsX1 && isRequest {
@@ -117,7 +151,7 @@ func readBody(typ xml.Name, h Header, s *seq) Body {
 	if !validVersion(h.Version) {
 		return Refused{Of: kind, Code: CodeVersion}
 	}
-	body, code := readKind(kind, s)
+	body, code := readKind(kind, s, bare)
 	if code == 0 && !s.done() {
 		code = CodeSyntax
 	}
@@ -127,27 +161,66 @@ func readBody(typ xml.Name, h Header, s *seq) Body {
 	return body
 }
 
-func readKind(kind Kind, s *seq) (Body, int) {
+func readKind(kind Kind, s *seq, bare bool) (Body, int) {
 	switch kind { //nolint:exhaustive // the others are unsupported alike, kinds yet to come too
-	case KindActivateTask:
+	case KindActivateTask, KindModifyTask:
 		task, code := readTask(s.want("taskDetails"))
-		return ActivateTask{Task: task}, code
+		if code == 0 && task.Bare && !bare {
+			code = CodeActivateFailed
+		}
+		if kind == KindModifyTask {
+			return ModifyTask(task), code
+		}
+		return task, code
 	case KindDeactivateTask:
 		xid, code := readXID(s)
 		return DeactivateTask{XID: xid}, code
 	case KindGetTaskDetails:
 		xid, code := readXID(s)
 		return GetTaskDetails{XID: xid}, code
-	case KindGetAllDetails:
-		return GetAllDetails{}, 0
-	case KindPing:
-		return Ping{}, 0
-	case KindKeepalive:
-		return Keepalive{}, 0
-	case KindReportTaskIssue:
-		return readTaskIssue(s)
+	case KindCreateDestination, KindModifyDestination, KindRemoveDestination, KindGetDestinationDetails:
+		return readDestinationKind(kind, s)
+	case KindReportTaskIssue, KindReportDestinationIssue, KindReportNEIssue:
+		return readIssue(kind, s)
+	}
+	for _, empty := range emptyBodies() {
+		if empty.Kind() == kind {
+			return empty, 0
+		}
 	}
 	return nil, CodeUnsupported
+}
+
+func emptyBodies() []Body {
+	return []Body{
+		DeactivateAllTasks{},
+		RemoveAllDestinations{},
+		GetNEStatus{},
+		GetAllDetails{},
+		ListAllDetails{},
+		GetAllTaskDetails{},
+		GetAllDestinationDetails{},
+		Ping{},
+		Keepalive{},
+	}
+}
+
+func readDestinationKind(kind Kind, s *seq) (Body, int) {
+	if kind == KindCreateDestination || kind == KindModifyDestination {
+		d, code := readDestination(s.want("destinationDetails"))
+		if kind == KindCreateDestination {
+			return CreateDestination{Destination: d}, code
+		}
+		return ModifyDestination{Destination: d}, code
+	}
+	did, err := ParseDID(s.text("dId"))
+	switch {
+	case err != nil:
+		return nil, CodeSyntax
+	case kind == KindRemoveDestination:
+		return RemoveDestination{DID: did}, 0
+	}
+	return GetDestinationDetails{DID: did}, 0
 }
 
 func readXID(s *seq) (li.XID, int) {
@@ -158,22 +231,48 @@ func readXID(s *seq) (li.XID, int) {
 	return xid, 0
 }
 
-func readTaskIssue(s *seq) (Body, int) {
-	xid, code := readXID(s)
-	report, ok := parseReport(s.text("taskReportType"))
-	if code != 0 || !ok {
+// readIssue reads one of the three reports. Free text is of no use to a machine.
+func readIssue(kind Kind, s *seq) (Body, int) {
+	var body Body
+	var valid bool
+	switch kind { //nolint:exhaustive // one of three
+	case KindReportNEIssue:
+		issue, ok := parseIssue(s.text("typeOfNeIssueMessage"))
+		s.text("description")
+		code, okCode := readIssueCode(s, "issueCode")
+		body, valid = ReportNEIssue{Issue: issue, Code: code}, ok && okCode
+		skip(s, "nEIssueExtensions")
+	case KindReportDestinationIssue:
+		did, err := ParseDID(s.text("dId"))
+		report, ok := parseReport(s.text("destinationReportType"))
+		code, okCode := readIssueCode(s, "destinationIssueErrorCode")
+		body, valid = ReportDestinationIssue{DID: did, Report: report, Code: code}, err == nil && ok && okCode
+		s.opt("destinationIssueDetails")
+	default:
+		xid, code := readXID(s)
+		report, ok := parseReport(s.text("taskReportType"))
+		number, okCode := readIssueCode(s, "taskIssueErrorCode")
+		body, valid = ReportTaskIssue{XID: xid, Report: report, Code: number}, code == 0 && ok && okCode
+		s.opt("taskIssueDetails")
+		skip(s, "taskIssueExtensions")
+	}
+	if !valid {
 		return nil, CodeSyntax
 	}
-	issue := ReportTaskIssue{XID: xid, Report: report}
-	if n := s.opt("taskIssueErrorCode"); n != nil {
-		if issue.Code, ok = readCode(n); !ok {
-			return nil, CodeSyntax
-		}
+	return body, 0
+}
+
+func skip(s *seq, name string) {
+	for s.opt(name) != nil {
 	}
-	s.opt("taskIssueDetails") // free text, of no use to a machine
-	for s.opt("taskIssueExtensions") != nil {
+}
+
+func readIssueCode(s *seq, name string) (int, bool) {
+	n := s.opt(name)
+	if n == nil {
+		return 0, true
 	}
-	return issue, 0
+	return readCode(n)
 }
 
 // readCode reads an error code; ours are positive and small.

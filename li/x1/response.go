@@ -66,9 +66,19 @@ func (w *writer) response(r Response) error {
 		case OK:
 			err = w.ok(a)
 		case TaskDetails:
-			err = w.taskResponse(a.Task)
+			err = w.taskResponse(a)
+		case DestinationDetails:
+			err = w.destinationResponse(a)
 		case AllDetails:
 			err = w.allDetails(a)
+		case NEStatus:
+			w.neStatus(a.Faults)
+		case AllTaskDetails:
+			err = w.tasks(a.Tasks)
+		case AllDestinationDetails:
+			err = w.destinations(a.Destinations)
+		case AllIdentifiers:
+			w.identifiers(a)
 		case *Error:
 			err = w.errorInformation(a)
 		default:
@@ -89,43 +99,83 @@ func (w *writer) ok(a OK) error {
 // okKind reports whether the request is answered by nothing but oK, of those that
 // we write or read.
 func okKind(k Kind) bool {
-	switch k { //nolint:exhaustive // a choice of five
-	case KindActivateTask, KindDeactivateTask, KindPing, KindKeepalive, KindReportTaskIssue:
+	switch k { //nolint:exhaustive // those that only do something
+	case KindActivateTask, KindModifyTask, KindDeactivateTask, KindDeactivateAllTasks, KindCreateDestination, KindModifyDestination,
+		KindRemoveDestination, KindRemoveAllDestinations, KindPing, KindKeepalive, KindReportTaskIssue, KindReportDestinationIssue, KindReportNEIssue:
 		return true
 	}
 	return false
 }
 
-func (w *writer) taskResponse(task li.Task) error {
-	if task == nil {
-		return ErrTask
+func (w *writer) allDetails(a AllDetails) error {
+	w.neStatus(a.Faults)
+	if err := w.tasks(a.Tasks); err != nil {
+		return err
 	}
-	var err error
-	w.el("taskResponseDetails", func() {
-		err = w.writeTask(task)
-		w.el("taskStatus", func() {
-			w.text("provisioningStatus", "complete")
-			w.empty("listOfFaults")
-		})
-	})
-	return err
+	return w.destinations(a.Destinations)
 }
 
-func (w *writer) allDetails(a AllDetails) error {
+func (w *writer) neStatus(faults []int) {
 	w.el("neStatusDetails", func() {
-		w.text("neStatus", "OK")
-		w.empty("listOfFaults")
+		status := "OK"
+		if len(faults) > 0 {
+			status = "Faults"
+		}
+		w.text("neStatus", status)
+		w.faults(faults)
 	})
+}
+
+func (w *writer) faults(codes []int) {
+	if len(codes) == 0 {
+		w.empty("listOfFaults")
+		return
+	}
+	w.el("listOfFaults", func() {
+		for _, code := range codes {
+			w.el("unresolvedFault", func() {
+				w.number("errorCode", code)
+				w.text("errorDescription", describe(code))
+			})
+		}
+	})
+}
+
+func (w *writer) tasks(tasks []TaskDetails) error {
 	var err error
 	w.el("listOfTaskResponseDetails", func() {
-		for _, task := range a.Tasks {
+		for _, task := range tasks {
 			if e := w.taskResponse(task); e != nil {
 				err = e
 			}
 		}
 	})
-	w.empty("listOfDestinationResponseDetails")
 	return err
+}
+
+func (w *writer) destinations(all []DestinationDetails) error {
+	var err error
+	w.el("listOfDestinationResponseDetails", func() {
+		for _, d := range all {
+			if e := w.destinationResponse(d); e != nil {
+				err = e
+			}
+		}
+	})
+	return err
+}
+
+func (w *writer) identifiers(a AllIdentifiers) {
+	w.el("ListOfXIDs", func() {
+		for _, xid := range a.XIDs {
+			w.text("xId", xid.String())
+		}
+	})
+	w.el("ListOfDIDs", func() {
+		for _, did := range a.DIDs {
+			w.text("dId", did.String())
+		}
+	})
 }
 
 func (w *writer) errorInformation(e *Error) error {
@@ -193,11 +243,37 @@ func readAnswer(typ xml.Name, s *seq) (Answer, bool) {
 		return OK{Of: kind}, s.done() && (ok == acknowledgedAndCompleted || ok == "Acknowledged")
 	case kind == KindGetTaskDetails:
 		task, ok := readTaskResponse(s.want("taskResponseDetails"))
-		return TaskDetails{Task: task}, ok && s.done()
-	case kind == KindGetAllDetails:
-		return readAllDetails(s)
+		return task, ok && s.done()
+	case kind == KindGetDestinationDetails:
+		d, ok := readDestinationResponse(s.want("destinationResponseDetails"))
+		return d, ok && s.done()
 	}
-	return nil, false
+	return readListing(kind, s)
+}
+
+// readListing reads the answers that are about the element as a whole.
+func readListing(kind Kind, s *seq) (Answer, bool) {
+	var answer Answer
+	var ok bool
+	switch kind { //nolint:exhaustive // the others have no such answer
+	case KindGetAllDetails:
+		return readAllDetails(s)
+	case KindGetNEStatus:
+		var faults []int
+		faults, ok = readNEStatus(s.want("neStatusDetails"))
+		answer = NEStatus{Faults: faults}
+	case KindGetAllTaskDetails:
+		var tasks []TaskDetails
+		tasks, ok = readList(s.opt("listOfTaskResponseDetails"), "taskResponseDetails", readTaskResponse)
+		answer = AllTaskDetails{Tasks: tasks}
+	case KindGetAllDestinationDetails:
+		var all []DestinationDetails
+		all, ok = readList(s.opt("listOfDestinationResponseDetails"), "destinationResponseDetails", readDestinationResponse)
+		answer = AllDestinationDetails{Destinations: all}
+	case KindListAllDetails:
+		answer, ok = readIdentifiers(s)
+	}
+	return answer, ok && s.done()
 }
 
 func readError(s *seq) (Answer, bool) {
@@ -213,32 +289,57 @@ func readError(s *seq) (Answer, bool) {
 	return &Error{Of: kind, Code: code}, ok
 }
 
-// readTaskResponse reads the details and skips the status, on which we do not act.
-func readTaskResponse(n *node) (li.Task, bool) {
-	s := sequence(n)
-	details := s.want("taskDetails")
-	s.want("taskStatus")
-	if !s.done() {
-		return nil, false
+// readList reads the children of a list, which may be missing.
+func readList[T any](n *node, name string, read func(*node) (T, bool)) ([]T, bool) {
+	if n == nil {
+		return nil, true
 	}
-	return readForeignTask(details)
-}
-
-func readAllDetails(s *seq) (Answer, bool) {
-	s.want("neStatusDetails")
-	list := sequence(s.want("listOfTaskResponseDetails"))
-	s.want("listOfDestinationResponseDetails")
-	s.opt("listOfGenericObjectResponseDetails")
-	if !s.done() || list.bad {
-		return nil, false
-	}
-	var all AllDetails
-	for len(list.kids) > 0 {
-		task, ok := readTaskResponse(list.want("taskResponseDetails"))
+	list := sequence(n)
+	var all []T
+	for !list.bad && len(list.kids) > 0 {
+		item, ok := read(list.want(name))
 		if !ok {
 			return nil, false
 		}
-		all.Tasks = append(all.Tasks, task)
+		all = append(all, item)
 	}
-	return all, true
+	return all, !list.bad
+}
+
+func readTaskResponse(n *node) (TaskDetails, bool) {
+	s := sequence(n)
+	details := s.want("taskDetails")
+	status, ok := readStatus(s.want("taskStatus"))
+	if !s.done() || !ok {
+		return TaskDetails{}, false
+	}
+	task, ok := readReported(details)
+	task.Status = status
+	return task, ok
+}
+
+func readAllDetails(s *seq) (Answer, bool) {
+	var all AllDetails
+	var okNE, okTasks, okDestinations bool
+	all.Faults, okNE = readNEStatus(s.want("neStatusDetails"))
+	tasks, destinations := s.want("listOfTaskResponseDetails"), s.want("listOfDestinationResponseDetails")
+	s.opt("listOfGenericObjectResponseDetails")
+	if !s.done() || !okNE {
+		return nil, false
+	}
+	all.Tasks, okTasks = readList(tasks, "taskResponseDetails", readTaskResponse)
+	all.Destinations, okDestinations = readList(destinations, "destinationResponseDetails", readDestinationResponse)
+	return all, okTasks && okDestinations
+}
+
+func readIdentifiers(s *seq) (Answer, bool) {
+	var all AllIdentifiers
+	xids, ok := readList(s.want("ListOfXIDs"), "xId", func(n *node) (li.XID, bool) {
+		xid, err := li.ParseXID(n.trimmed())
+		return xid, err == nil && n.leaf()
+	})
+	dids, code := readDIDs(s.want("ListOfDIDs"))
+	s.opt("ListOfGenericObjectIDs")
+	all.XIDs, all.DIDs = xids, dids
+	return all, ok && code == 0 && !s.bad
 }

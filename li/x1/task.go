@@ -13,15 +13,17 @@ const extensionOwner = "ligate"
 // The deliveryType values.
 const (
 	x2Only   = "X2Only"
+	x3Only   = "X3Only"
 	x2AndX3  = "X2andX3"
 	maxAlias = 256 // targetIdentifiers of one task
+	maxDIDs  = 64  // destinations of one task
 )
 
-// writeTask writes TaskDetails (clause 6.2.1.2). There are no destinations: a
-// gateway of ours delivers to its own bus.
-func (w *writer) writeTask(task li.Task) error {
+// writeTask writes TaskDetails (clause 6.2.1.2). A bare Task has no end of its own:
+// elements that are not ours do not know it.
+func (w *writer) writeTask(a ActivateTask) error {
 	delivery := ""
-	switch task.(type) {
+	switch a.Task.(type) {
 	case li.IRITask:
 		delivery = x2Only
 	case li.ContentTask:
@@ -29,8 +31,8 @@ func (w *writer) writeTask(task li.Task) error {
 	default:
 		return ErrTask
 	}
-	t := task.Signalling()
-	if len(t.Targets) == 0 || len(t.Targets) > maxAlias || !validTime(t.Until.UTC()) {
+	t := a.Task.Signalling()
+	if len(t.Targets) == 0 || len(t.Targets) > maxAlias || len(a.DIDs) > maxDIDs || !a.Bare && (t.Until.IsZero() || !validTime(t.Until.UTC())) {
 		return ErrTask
 	}
 	var err error
@@ -44,51 +46,55 @@ func (w *writer) writeTask(task li.Task) error {
 			}
 		})
 		w.text("deliveryType", delivery)
-		w.empty("listOfDIDs")
+		w.writeDIDs(a.DIDs)
 		w.text("implicitDeactivationAllowed", "true")
-		w.el("taskDetailsExtensions", func() {
-			w.text("Owner", extensionOwner)
-			w.buf.WriteString(`<Until xmlns="` + nsLigate + `">` + formatTime(t.Until) + `</Until>`)
-		})
+		if !a.Bare {
+			w.extension("taskDetailsExtensions", "Until", formatTime(t.Until))
+		}
 	})
 	return err
 }
 
+// extension writes one element of ours, empty without text.
+func (w *writer) extension(in, name, text string) {
+	w.el(in, func() {
+		w.text("Owner", extensionOwner)
+		w.buf.WriteString("<" + name + ` xmlns="` + nsLigate + `">` + text + "</" + name + ">")
+	})
+}
+
 // readTask reads TaskDetails whole, or gives the code with which to refuse it. The
-// code is that of the most specific reason.
-func readTask(n *node) (li.Task, int) {
+// code is that of the most specific reason; what could be read comes with it.
+func readTask(n *node) (ActivateTask, int) {
 	s := sequence(n)
 	xid, err := li.ParseXID(s.text("xId"))
 	if err != nil {
-		return nil, CodeSyntax
+		return ActivateTask{}, CodeSyntax
 	}
 	t := li.IRITask{XID: xid}
-	code := 0
-	if t.Targets, code = readTargets(s.want("targetIdentifiers")); code != 0 {
-		return nil, code
-	}
+	targets, targetsCode := readTargets(s.want("targetIdentifiers"))
+	t.Targets = targets
 	delivery := s.text("deliveryType")
-	dids := s.want("listOfDIDs")
+	dids, didsCode := readDIDs(s.want("listOfDIDs"))
 	until, optional := readOptions(s)
-	switch {
-	case !s.done():
-		return nil, CodeSyntax
-	case delivery == "X3Only":
-		return nil, CodeDeliveryType
-	case delivery != x2Only && delivery != x2AndX3:
-		return nil, CodeSyntax
-	case len(dids.kids) > 0:
-		return nil, CodeDIDUnknown
-	case optional != 0:
-		return nil, optional
-	case until.IsZero():
-		return nil, CodeActivateFailed
-	}
 	t.Until = until
-	if delivery == x2AndX3 {
-		return li.ContentTask{IRITask: t}, 0
+	out := ActivateTask{Task: t, DIDs: dids, Bare: until.IsZero()}
+	if delivery == x2AndX3 || delivery == x3Only {
+		out.Task = li.ContentTask{IRITask: t}
 	}
-	return t, 0
+	switch {
+	case targetsCode != 0:
+		return out, targetsCode
+	case didsCode != 0 && s.done():
+		return out, didsCode
+	case !s.done():
+		return out, CodeSyntax
+	case delivery == x3Only:
+		return out, CodeDeliveryType
+	case delivery != x2Only && delivery != x2AndX3:
+		return out, CodeSyntax
+	}
+	return out, optional
 }
 
 // readTargets reads ListOfTargetIdentifiers: alternatives, so one that we do not
@@ -99,11 +105,11 @@ func readTargets(n *node) ([]li.Identity, int) {
 	for s.bad || len(s.kids) > 0 {
 		target := s.want("targetIdentifier")
 		if target == nil || len(ids) == maxAlias {
-			return nil, CodeSyntax
+			return ids, CodeSyntax
 		}
 		id, ok := readTarget(target)
 		if !ok {
-			return nil, CodeTargetUnsupported
+			return ids, CodeTargetUnsupported
 		}
 		ids = append(ids, id)
 	}
@@ -163,24 +169,28 @@ func readExtension(n *node) (time.Time, bool) {
 	return parseTime(e.trimmed())
 }
 
-// readForeignTask reads what another side says that it is tapping. What is not as
-// ours keeps its XID only, see AllDetails.
-func readForeignTask(n *node) (li.Task, bool) {
-	if task, code := readTask(n); code == 0 {
-		return task, true
+// readReported reads what another side says that it is tapping: as ours, or Odd.
+func readReported(n *node) (TaskDetails, bool) {
+	task, code := readTask(n)
+	if code == CodeSyntax {
+		xid, err := li.ParseXID(sequence(n).text("xId"))
+		return TaskDetails{Task: li.IRITask{XID: xid}, Odd: true}, err == nil
 	}
-	xid, err := li.ParseXID(sequence(n).text("xId"))
-	return li.IRITask{XID: xid}, err == nil
+	return TaskDetails{Task: task.Task, DIDs: task.DIDs, Bare: task.Bare, Odd: code != 0}, true
 }
 
 // Equal reports whether two Tasks tap the same: XID, kind, targets as a set, and
 // end in the microseconds that X1 carries.
 func Equal(a, b li.Task) bool {
+	return formatTime(a.Signalling().Until) == formatTime(b.Signalling().Until) && EqualButEnd(a, b)
+}
+
+// EqualButEnd is Equal without the end, which an element that is not ours does not know.
+func EqualButEnd(a, b li.Task) bool {
 	_, mediaA := a.(li.ContentTask)
 	_, mediaB := b.(li.ContentTask)
 	s, t := a.Signalling(), b.Signalling()
-	return mediaA == mediaB && s.XID == t.XID && formatTime(s.Until) == formatTime(t.Until) &&
-		subset(s.Targets, t.Targets) && subset(t.Targets, s.Targets)
+	return mediaA == mediaB && s.XID == t.XID && subset(s.Targets, t.Targets) && subset(t.Targets, s.Targets)
 }
 
 func subset(a, b []li.Identity) bool {

@@ -14,6 +14,7 @@ const (
 	nsX1     = "http://uri.etsi.org/03221/X1/2017/10"
 	nsXSI    = "http://www.w3.org/2001/XMLSchema-instance"
 	nsLigate = "urn:ligate:x1:2026"
+	ns280    = "http://uri.etsi.org/03280/common/2017/07"
 )
 
 // Limits of what is read.

@@ -3,6 +3,7 @@ package x1_test
 import (
 	"bytes"
 	"flag"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,20 +68,53 @@ func oddTargets(t testing.TB) []li.Identity {
 	return ids
 }
 
+func did(t testing.TB) x1.DID { return x1.DID(xid(t, txnText)) }
+
+func destination(t testing.TB, addr string) x1.Destination {
+	t.Helper()
+	at, err := x1.Address(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x1.Destination{DID: did(t), Name: "mdf <1>", Delivery: x1.DeliverX2, Addr: at}
+}
+
+// status is what an element may say of a Task at most.
+func status(t testing.TB) x1.TaskStatus {
+	at := header(t).Time
+	return x1.TaskStatus{LastIntercept: at, X2: 1234, X3: 5678901, Begun: at.Add(-time.Hour), Unlisted: true}
+}
+
 func requests(t testing.TB) map[string]x1.Request {
 	odd := iriTask(t)
 	odd.Targets = oddTargets(t)
 	bodies := map[string]x1.Body{
-		"activate_iri":     x1.ActivateTask{Task: iriTask(t)},
-		"activate_content": x1.ActivateTask{Task: li.ContentTask{IRITask: iriTask(t)}},
-		"activate_odd":     x1.ActivateTask{Task: odd},
-		"deactivate":       x1.DeactivateTask{XID: xid(t, xidText)},
-		"get_task_details": x1.GetTaskDetails{XID: xid(t, xidText)},
-		"get_all_details":  x1.GetAllDetails{},
-		"ping":             x1.Ping{},
-		"keepalive":        x1.Keepalive{},
-		"report":           x1.ReportTaskIssue{XID: xid(t, xidText), Report: x1.ImplicitDeactivation},
-		"report_with_code": x1.ReportTaskIssue{XID: xid(t, xidText), Report: x1.Warning, Code: 9020},
+		"modify":              x1.ModifyTask{Task: iriTask(t)},
+		"activate_with_dids":  x1.ActivateTask{Task: iriTask(t), DIDs: []x1.DID{did(t), {1}}},
+		"create_destination":  x1.CreateDestination{Destination: destination(t, "192.0.2.7:6543")},
+		"create_v6":           x1.CreateDestination{Destination: destination(t, "[2001:db8::7]:6543")},
+		"modify_destination":  x1.ModifyDestination{Destination: destination(t, "192.0.2.7:6543")},
+		"remove_destination":  x1.RemoveDestination{DID: did(t)},
+		"destination_details": x1.GetDestinationDetails{DID: did(t)},
+		"deactivate_all":      x1.DeactivateAllTasks{},
+		"remove_all":          x1.RemoveAllDestinations{},
+		"ne_status":           x1.GetNEStatus{},
+		"list_all":            x1.ListAllDetails{},
+		"all_tasks":           x1.GetAllTaskDetails{},
+		"all_destinations":    x1.GetAllDestinationDetails{},
+		"report_destination":  x1.ReportDestinationIssue{DID: did(t), Report: x1.NonTerminatingFault, Code: 9020},
+		"report_ne":           x1.ReportNEIssue{Issue: x1.NEAlert, Code: x1.CodeDatabaseCleared},
+		"report_ne_plain":     x1.ReportNEIssue{Issue: x1.NEFaultCleared},
+		"activate_iri":        x1.ActivateTask{Task: iriTask(t)},
+		"activate_content":    x1.ActivateTask{Task: li.ContentTask{IRITask: iriTask(t)}},
+		"activate_odd":        x1.ActivateTask{Task: odd},
+		"deactivate":          x1.DeactivateTask{XID: xid(t, xidText)},
+		"get_task_details":    x1.GetTaskDetails{XID: xid(t, xidText)},
+		"get_all_details":     x1.GetAllDetails{},
+		"ping":                x1.Ping{},
+		"keepalive":           x1.Keepalive{},
+		"report":              x1.ReportTaskIssue{XID: xid(t, xidText), Report: x1.ImplicitDeactivation},
+		"report_with_code":    x1.ReportTaskIssue{XID: xid(t, xidText), Report: x1.Warning, Code: 9020},
 	}
 	reqs := map[string]x1.Request{}
 	for name, body := range bodies {
@@ -89,20 +123,43 @@ func requests(t testing.TB) map[string]x1.Request {
 	return reqs
 }
 
+// bare is a Task without an end.
+func bare(task li.IRITask) li.IRITask {
+	task.Until = time.Time{}
+	return task
+}
+
 func responses(t testing.TB) map[string]x1.Response {
 	other := li.ContentTask{IRITask: iriTask(t)}
 	other.XID[0]++
 	answers := map[string]x1.Answer{
-		"ok_activate":     x1.OK{Of: x1.KindActivateTask},
-		"ok_deactivate":   x1.OK{Of: x1.KindDeactivateTask},
-		"ok_ping":         x1.OK{Of: x1.KindPing},
-		"ok_keepalive":    x1.OK{Of: x1.KindKeepalive},
-		"ok_report":       x1.OK{Of: x1.KindReportTaskIssue},
-		"task_details":    x1.TaskDetails{Task: iriTask(t)},
-		"all_details":     x1.AllDetails{Tasks: []li.Task{iriTask(t), other}},
-		"no_details":      x1.AllDetails{},
-		"error":           &x1.Error{Of: x1.KindActivateTask, Code: x1.CodeXIDExists},
-		"error_extension": &x1.Error{Of: x1.KindExtended, Code: x1.CodeUnsupported},
+		"ok_activate":   x1.OK{Of: x1.KindActivateTask},
+		"ok_deactivate": x1.OK{Of: x1.KindDeactivateTask},
+		"ok_ping":       x1.OK{Of: x1.KindPing},
+		"ok_keepalive":  x1.OK{Of: x1.KindKeepalive},
+		"ok_report":     x1.OK{Of: x1.KindReportTaskIssue},
+		"task_details":  x1.TaskDetails{Task: iriTask(t)},
+		"task_status":   x1.TaskDetails{Task: iriTask(t), DIDs: []x1.DID{did(t)}, Status: status(t)},
+		"task_faulty":   x1.TaskDetails{Task: iriTask(t), Status: x1.TaskStatus{Faulty: true}},
+		"task_bare":     x1.TaskDetails{Task: bare(iriTask(t)), Bare: true},
+		"all_details":   x1.AllDetails{Tasks: []x1.TaskDetails{{Task: iriTask(t)}, {Task: other}}},
+		"all_with_all": x1.AllDetails{
+			Faults: []int{9020}, Tasks: []x1.TaskDetails{{Task: other, Status: status(t)}},
+			Destinations: []x1.DestinationDetails{{Destination: destination(t, "192.0.2.7:6543")}},
+		},
+		"destination":      x1.DestinationDetails{Destination: destination(t, "[2001:db8::7]:65535"), Faulty: true},
+		"ne_status":        x1.NEStatus{},
+		"ne_faults":        x1.NEStatus{Faults: []int{9020, 9050}},
+		"all_tasks":        x1.AllTaskDetails{Tasks: []x1.TaskDetails{{Task: iriTask(t)}}},
+		"all_destinations": x1.AllDestinationDetails{Destinations: []x1.DestinationDetails{{Destination: destination(t, "192.0.2.7:6543")}}},
+		"identifiers":      x1.AllIdentifiers{XIDs: []li.XID{other.XID, xid(t, xidText)}, DIDs: []x1.DID{did(t)}},
+		"no_identifiers":   x1.AllIdentifiers{},
+		"ok_modify":        x1.OK{Of: x1.KindModifyTask},
+		"ok_destination":   x1.OK{Of: x1.KindCreateDestination},
+		"ok_report_ne":     x1.OK{Of: x1.KindReportNEIssue},
+		"no_details":       x1.AllDetails{},
+		"error":            &x1.Error{Of: x1.KindActivateTask, Code: x1.CodeXIDExists},
+		"error_extension":  &x1.Error{Of: x1.KindExtended, Code: x1.CodeUnsupported},
 	}
 	all := map[string]x1.Response{}
 	for name, answer := range answers {
@@ -112,7 +169,9 @@ func responses(t testing.TB) map[string]x1.Response {
 }
 
 // equal compares identities by value: go-cmp would look behind the handle.
-func equal() cmp.Option { return cmp.Comparer(func(a, b li.Identity) bool { return a == b }) }
+func equal() cmp.Option {
+	return cmp.Options{cmp.Comparer(func(a, b li.Identity) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })}
+}
 
 func TestRequestsRoundTrip(t *testing.T) {
 	t.Parallel()
@@ -254,6 +313,10 @@ func TestEncodeRefuses(t *testing.T) {
 		"control characters": {Header: control, Body: x1.Ping{}},
 		"version":            {Header: version, Body: x1.Ping{}},
 		"no report":          {Header: header(t), Body: x1.ReportTaskIssue{}},
+		"no issue":           {Header: header(t), Body: x1.ReportNEIssue{}},
+		"no end":             {Header: header(t), Body: x1.ActivateTask{Task: bare(iriTask(t))}},
+		"no address":         {Header: header(t), Body: x1.CreateDestination{Destination: x1.Destination{DID: did(t), Delivery: x1.DeliverX2}}},
+		"port one":           {Header: header(t), Body: x1.CreateDestination{Destination: x1.Destination{DID: did(t), Delivery: x1.DeliverX2, Addr: netip.MustParseAddrPort("192.0.2.1:1")}}},
 	} {
 		if doc, err := x1.EncodeRequests([]x1.Request{r}); err == nil || doc != nil {
 			t.Errorf("%s: got a document, want an error", name)
@@ -286,6 +349,9 @@ func TestEqual(t *testing.T) {
 		"content":              {li.ContentTask{IRITask: base}, false},
 		"only the xid":         {li.IRITask{XID: base.XID}, false},
 	} {
+		if name == "later end" && !x1.EqualButEnd(base, tt.task) {
+			t.Error("but for the end they are equal")
+		}
 		if x1.Equal(base, tt.task) != tt.want || x1.Equal(tt.task, base) != tt.want {
 			t.Errorf("%s: want %v", name, tt.want)
 		}

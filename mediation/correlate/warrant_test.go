@@ -87,7 +87,7 @@ func TestWarrantDecides(t *testing.T) {
 	if err != nil || len(docs) != 1 {
 		t.Errorf("%d sessions, %v, want 1", len(docs), err)
 	}
-	alarms, err := warrants.Alarms(t.Context())
+	alarms, _, err := warrants.Alarms(t.Context(), pgstore.AlarmFilter{}, pgstore.Page{})
 	if err != nil || len(alarms) != 1 || alarms[0].Kind != "mediation_pdu_refused" {
 		t.Errorf("alarms %+v, %v", alarms, err)
 	}

@@ -77,6 +77,9 @@ func TestGatewayRestartsEmpty(t *testing.T) {
 	s.want(tasks...)
 	run(t, admf.Config{Store: s, ReconcileEvery: time.Hour}, n)
 	n.wait(patience, "first filling", tasks...)
+	for _, task := range tasks {
+		s.wait(t, "on gw-1 "+task.Signalling().XID.String()) // the ADMF knows too
+	}
 	n.stop()
 	n.start()
 	n.wait(3*time.Second, "refilling", tasks...)
@@ -253,11 +256,11 @@ type stubborn struct {
 	xid li.XID
 }
 
-func (c stubborn) Activate(ctx context.Context, task li.Task) error {
-	if task.Signalling().XID == c.xid {
+func (c stubborn) Activate(ctx context.Context, a x1.ActivateTask) error {
+	if a.Task.Signalling().XID == c.xid {
 		return &x1.Error{Of: x1.KindActivateTask, Code: x1.CodeActivateFailed}
 	}
-	return c.Client.Activate(ctx, task)
+	return c.Client.Activate(ctx, a)
 }
 
 func (c stubborn) Deactivate(ctx context.Context, xid li.XID) error {
@@ -265,6 +268,15 @@ func (c stubborn) Deactivate(ctx context.Context, xid li.XID) error {
 		return &x1.Error{Of: x1.KindDeactivateTask, Code: x1.CodeDeactivateFailed}
 	}
 	return c.Client.Deactivate(ctx, xid)
+}
+
+// ActivateAll refuses one of several.
+func (c stubborn) ActivateAll(ctx context.Context, orders []x1.ActivateTask) ([]error, error) {
+	each := make([]error, len(orders))
+	for i, o := range orders {
+		each[i] = c.Activate(ctx, o)
+	}
+	return each, nil
 }
 
 // One Task that the gateway refuses is an alarm and holds up no other.
@@ -295,8 +307,8 @@ func TestRefusals(t *testing.T) {
 // mumbling is a gateway whose answers to activations are lost.
 type mumbling struct{ *x1.Client }
 
-func (c mumbling) Activate(ctx context.Context, task li.Task) error {
-	if err := c.Client.Activate(ctx, task); err != nil {
+func (c mumbling) Activate(ctx context.Context, a x1.ActivateTask) error {
+	if err := c.Client.Activate(ctx, a); err != nil {
 		return err
 	}
 	return x1.ErrHTTP

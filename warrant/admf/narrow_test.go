@@ -6,6 +6,7 @@ import (
 
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/warrant"
+	"github.com/ligate/ligate/warrant/pgstore"
 	"github.com/ligate/ligate/warrant/admf"
 )
 
@@ -37,7 +38,7 @@ func TestNarrowedWarrantReachesTheGateway(t *testing.T) {
 	if took := time.Since(narrowed); took > within {
 		t.Errorf("took %v, want at most %v", took, within)
 	}
-	alarms, err := o.Alarms(t.Context())
+	alarms, _, err := o.Alarms(t.Context(), pgstore.AlarmFilter{}, pgstore.Page{})
 	if err != nil || len(alarms) != 0 {
 		t.Errorf("alarms %+v, %v", alarms, err)
 	}

@@ -35,6 +35,10 @@ type node struct {
 	addr  string
 	index *tasking.Index
 	stop  func()
+
+	clock  tasking.Config              // of the index; zero = the machine's
+	server func(*tasking.ServerConfig) // changes the X1 server before it starts; nil = nothing
+	seed   []li.Task                   // what stands in the index before it serves, as after a stale restart
 }
 
 func newNode(t *testing.T, id string) *node {
@@ -49,10 +53,19 @@ func newNode(t *testing.T, id string) *node {
 func (n *node) start() {
 	n.t.Helper()
 	var err error
-	if n.index, err = tasking.New(tasking.Config{}); err != nil {
+	if n.index, err = tasking.New(n.clock); err != nil {
 		n.t.Fatal(err)
 	}
-	server, err := tasking.NewServer(tasking.ServerConfig{NEID: n.id, ADMFID: "admf-1", Tasks: n.index})
+	for _, task := range n.seed {
+		if err := n.index.Activate(task); err != nil {
+			n.t.Fatal(err)
+		}
+	}
+	cfg := tasking.ServerConfig{NEID: n.id, ADMFID: "admf-1", Tasks: n.index, Now: n.clock.Wall}
+	if n.server != nil {
+		n.server(&cfg)
+	}
+	server, err := tasking.NewServer(cfg)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -63,9 +76,10 @@ func (n *node) start() {
 	n.addr = l.Addr().String()
 	srv := &http.Server{Handler: server, ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(io.Discard, nil), slog.LevelError)}
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // a node outlives t.Context while it is cleaned up
-	ran := make(chan error, 1)
+	ran := make(chan error, 2)
 	index := n.index
 	go func() { ran <- index.Run(ctx) }()
+	go func() { ran <- server.Run(ctx) }()
 	served := make(chan error, 1)
 	go func() {
 		served <- srv.Serve(tls.NewListener(l, pki.Server(n.own, pki.Fingerprint(n.admf.Certificate[0]))))
@@ -76,7 +90,7 @@ func (n *node) start() {
 			n.t.Error(err)
 		}
 		cancel()
-		if err := <-ran; err != nil {
+		if err := errors.Join(<-ran, <-ran); err != nil {
 			n.t.Error(err)
 		}
 		n.stop = func() {}

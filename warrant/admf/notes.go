@@ -17,15 +17,23 @@ const (
 	AlarmTapStays    = "removal_refused"     // object: gateway and XID; over once it is gone
 	AlarmRogueTap    = "rogue_tap"           // object: gateway and XID; stays open for a person to close
 	AlarmAlteredTap  = "altered_tap"         // likewise
+	AlarmExpiredTap  = "expired_tap"         // likewise; its end has passed and it ran
+	AlarmUnproven    = "unproven_warrant"    // object: XID; a person closes it
+	AlarmRogueDest   = "rogue_destination"   // object: gateway and DID; a person closes it
+	AlarmClockSkew   = "clock_skew"          // object: the gateway; over once its clock is right
 )
 
 // alarm names one alarm.
 type alarm struct{ kind, object string }
 
-// change is an alarm that opens or closes.
+// change is an alarm that opens or closes, or a tap that is frozen or gone.
 type change struct {
 	alarm
 	open bool
+
+	frozen  *warrant.Orphan
+	removed li.XID
+	at      time.Time // of the removal; zero = none
 }
 
 // confirmation is what the store is to know of one Task.
@@ -78,6 +86,12 @@ func (n *notes) clear(a alarm) {
 // settle closes an alarm that an earlier process may have left open.
 func (n *notes) settle(a alarm) { n.push(change{alarm: a}) }
 
+// freeze keeps a tap as it was found.
+func (n *notes) freeze(o warrant.Orphan) { n.push(change{frozen: &o}) }
+
+// removed notes that a frozen tap is gone.
+func (n *notes) removed(xid li.XID, at time.Time) { n.push(change{removed: xid, at: at}) }
+
 // forget lets an alarm stay open in the store and be raised anew next time.
 func (n *notes) forget(a alarm) { delete(n.open, a) }
 
@@ -107,16 +121,20 @@ func (n *notes) confirmGone(xid li.XID, at time.Time) {
 	n.confirms[xid] = confirmation{at: at, unsure: true}
 }
 
-// flush tells the store what it can and reports whether all was told.
-func (n *notes) flush(ctx context.Context) error {
+// flush tells the store what it can until stop says so, and reports whether all was told.
+func (n *notes) flush(ctx context.Context, stop func(began time.Time) bool) (done bool, err error) {
+	began := time.Now()
 	if err := n.flushAlarms(ctx); err != nil {
-		return err
+		return false, err
 	}
 	for xid, c := range n.confirms {
+		if stop(began) {
+			return false, nil
+		}
 		if err := n.within(ctx, func(ctx context.Context) error {
 			return n.store.ConfirmTask(ctx, xid, n.gateway, c.on, c.at)
 		}); err != nil && (!c.unsure || !errors.Is(err, warrant.ErrNotFound)) {
-			return err
+			return false, err
 		}
 		delete(n.confirms, xid)
 		n.told[xid] = c.on
@@ -124,22 +142,32 @@ func (n *notes) flush(ctx context.Context) error {
 			delete(n.told, xid) // ended; the map holds live Tasks only
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (n *notes) flushAlarms(ctx context.Context) error {
 	for len(n.changes) > 0 {
-		c := n.changes[0]
-		tell := n.store.CloseAlarm
-		if c.open {
-			tell = n.store.OpenAlarm
-		}
-		if err := n.within(ctx, func(ctx context.Context) error { return tell(ctx, c.kind, c.object) }); err != nil {
+		if err := n.within(ctx, n.changes[0].teller(n.store, n.gateway)); err != nil {
 			return err
 		}
 		n.changes = n.changes[1:]
 	}
 	return nil
+}
+
+// teller is the call of the store that a change wants.
+func (c change) teller(s store, gateway string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		switch {
+		case c.frozen != nil:
+			return s.FreezeTap(ctx, *c.frozen)
+		case !c.at.IsZero():
+			return s.TapRemoved(ctx, gateway, c.removed, c.at)
+		case c.open:
+			return s.OpenAlarm(ctx, c.kind, c.object)
+		}
+		return s.CloseAlarm(ctx, c.kind, c.object)
+	}
 }
 
 func (n *notes) within(ctx context.Context, f func(context.Context) error) error {

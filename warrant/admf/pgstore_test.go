@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/ligate/ligate/audit"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) { pgtest.Main(m, &server) }
 // that waits for its approval.
 type office struct {
 	*pgstore.Store
+	pool              *pgxpool.Pool
 	entries           func() []audit.Record
 	drafter, approver warrant.Actor
 	submitted         warrant.Warrant
@@ -38,7 +40,7 @@ func newOffice(t *testing.T) *office {
 	log, err := audit.New(audit.Config{Origin: "admf-test", Signer: signer})
 	must(t, err)
 	pool := server.Pool(t)
-	o := &office{entries: func() []audit.Record {
+	o := &office{pool: pool, entries: func() []audit.Record {
 		records, _, err := log.Entries(t.Context(), pool, audit.Filter{Limit: 200})
 		must(t, err)
 		return records
@@ -136,7 +138,7 @@ func TestWithTheRealStore(t *testing.T) {
 	must(t, n.index.Activate(rogue))
 	n.wait(3*time.Second, "removal of the rogue", tasks()...)
 	o.waitAudit(t, "alarm.open")
-	alarms, err := o.Alarms(t.Context())
+	alarms, _, err := o.Alarms(t.Context(), pgstore.AlarmFilter{}, pgstore.Page{})
 	must(t, err)
 	if len(alarms) != 1 || alarms[0].Kind != admf.AlarmRogueTap || alarms[0].Object != "gw-1 "+rogue.XID.String() || alarms[0].ClosedAt != nil {
 		t.Errorf("got alarms %+v, want the rogue's, open", alarms)

@@ -11,8 +11,13 @@ import (
 func (a *ADMF) planLoop(ctx context.Context) {
 	wake := a.cfg.Wake
 	var wait backoff
+	var asked []demand
 	for {
-		next, err := a.replan(ctx)
+		next, err := a.replan(ctx, len(asked) > 0)
+		for _, d := range asked {
+			d.err <- err
+		}
+		asked = nil
 		if err != nil {
 			a.metrics.storeErrors.Inc()
 			next = wait.next()
@@ -25,6 +30,8 @@ func (a *ADMF) planLoop(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-a.nudge:
+		case d := <-a.demand:
+			asked = append(asked, d)
 		case _, open := <-wake:
 			if !open {
 				wake = nil // its sender is gone; the timer remains
@@ -37,7 +44,7 @@ func (a *ADMF) planLoop(ctx context.Context) {
 
 // replan renews the plan and says how long it holds. A part of the store's answer
 // that fails does not keep the rest from being used.
-func (a *ADMF) replan(ctx context.Context) (time.Duration, error) {
+func (a *ADMF) replan(ctx context.Context, prove bool) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	now := time.Now()
@@ -46,7 +53,11 @@ func (a *ADMF) replan(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	a.publish(tasks)
+	good, wrong, err := a.prover.split(ctx, tasks, prove)
+	if err != nil {
+		return 0, err
+	}
+	a.publish(good, wrong)
 	if dueErr != nil {
 		return 0, dueErr
 	}
@@ -64,8 +75,10 @@ func (a *ADMF) replan(ctx context.Context) (time.Duration, error) {
 // minDeadlineWait keeps a deadline that the store does not move from spinning.
 const minDeadlineWait = 10 * time.Millisecond
 
-func (a *ADMF) publish(tasks []li.Task) {
-	a.plan.Store(newPlan(tasks))
+func (a *ADMF) publish(tasks []li.Task, wrong map[li.XID]bool) {
+	p := newPlan(tasks)
+	p.wrong = wrong
+	a.plan.Store(p)
 	for _, w := range a.workers {
 		w.wake()
 	}
@@ -85,12 +98,13 @@ func (p *plan) wants(xid li.XID, now time.Time) (li.Task, bool) {
 	return t, ok && t.Signalling().Until.After(now)
 }
 
-// backoff doubles from 250 ms to 5 s.
+// backoff doubles from 250 ms to 2 s: a gateway that comes back must not wait for its
+// Tasks.
 type backoff struct{ last time.Duration }
 
 const (
 	firstWait = 250 * time.Millisecond
-	maxWait   = 5 * time.Second
+	maxWait   = 2 * time.Second
 )
 
 func (b *backoff) next() time.Duration {

@@ -26,8 +26,8 @@ func (a *ADMF) Reports(admfID string) (http.Handler, error) {
 		Peer:   func(h x1.Header) string { return x1.NEBinding(h.NE) },
 		Handle: func(_ context.Context, req x1.Request) x1.Answer {
 			switch req.Body.(type) {
-			case x1.ReportTaskIssue:
-				byID[req.NE].wake()
+			case x1.ReportTaskIssue, x1.ReportDestinationIssue, x1.ReportNEIssue:
+				nudge(byID[req.NE].probe)
 			case x1.Ping:
 			default:
 				return nil

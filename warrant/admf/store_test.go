@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/warrant"
 )
 
 var errStoreDown = errors.New("store is down")
@@ -20,6 +21,7 @@ type fakeStore struct {
 	tasks   map[li.XID]startedTask
 	down    bool
 	events  []string // confirmations and alarms in order
+	orphans []warrant.Orphan
 	onOpen  func(kind, object string)
 	changed chan struct{}
 }
@@ -157,6 +159,27 @@ func (s *fakeStore) OpenAlarm(_ context.Context, kind, object string) error {
 		s.onOpen(kind, object)
 	}
 	return s.record("open " + kind + " " + object)
+}
+
+func (s *fakeStore) Unproven(context.Context, []li.XID) ([]li.XID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return nil, errStoreDown
+	}
+	return nil, nil // what the real store says is tested with the real store
+}
+
+func (s *fakeStore) FreezeTap(_ context.Context, o warrant.Orphan) error {
+	if err := s.record("freeze " + o.Gateway + " " + o.XID.String() + " " + string(o.Kind)); err != nil {
+		return err
+	}
+	s.change(func() { s.orphans = append(s.orphans, o) })
+	return nil
+}
+
+func (s *fakeStore) TapRemoved(_ context.Context, gateway string, xid li.XID, _ time.Time) error {
+	return s.record("removed " + gateway + " " + xid.String())
 }
 
 func (s *fakeStore) CloseAlarm(_ context.Context, kind, object string) error {

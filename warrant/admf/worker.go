@@ -13,71 +13,173 @@ import (
 )
 
 // worker keeps one gateway as the plan wants it. Its fields belong to its goroutine
-// but for the channel and the status.
+// but for the channels and the status.
 type worker struct {
 	admf   *ADMF
 	id     string
 	client client
-	notify chan struct{} // holds at most one
+	cfg    Gateway
+	notify chan struct{}     // a new plan; holds at most one
+	probe  chan struct{}     // a reason to look at once; holds at most one
+	demand chan chan Finding // somebody waits for a comparison made from now on
+	seen   chan sight        // what the gateway said; holds at most one
 	status atomic.Pointer[Status]
 
 	notes  *notes
 	placed map[li.XID]li.Task // what was seen in place as ordered at some time, and not removed since
 	sent   map[li.XID]li.Task // what was pushed and not answered: it may be in place all the same
+	since  map[li.XID]bool    // what was pushed or removed since the gateway was asked last
 	failed time.Time          // first failure in a row; zero = the last exchange succeeded
 	before bool               // an exchange succeeded before
+	alive  time.Time          // when the last Keepalive was taken
+	found  Finding            // of the comparison that runs, or ran last
+
+	looking bool           // the gateway is being asked
+	again   bool           // and is to be asked once more
+	asked   []chan Finding // who waits for a comparison that is yet to begin
+	serving []chan Finding // who waits for the one that runs
+	wait    backoff
+	next    *time.Timer // the next look
+}
+
+// sight is what a gateway said of itself.
+type sight struct {
+	all   x1.AllDetails
+	clock time.Time // the gateway's
+	began time.Time
+	err   error
 }
 
 func newWorker(a *ADMF, g Gateway) *worker {
 	return &worker{
-		admf: a, id: g.ID, client: g.Client, notify: make(chan struct{}, 1), placed: map[li.XID]li.Task{}, sent: map[li.XID]li.Task{},
+		admf: a, id: g.ID, client: g.Client, cfg: g,
+		notify: make(chan struct{}, 1), probe: make(chan struct{}, 1), demand: make(chan chan Finding), seen: make(chan sight, 1),
+		placed: map[li.XID]li.Task{}, sent: map[li.XID]li.Task{}, since: map[li.XID]bool{},
 		notes: newNotes(g.ID, a.cfg.Store, func() { a.metrics.overflow.Inc() }),
 	}
 }
 
-func (w *worker) wake() {
+func (w *worker) wake() { nudge(w.notify) }
+
+// nudge leaves a sign that somebody will see.
+func nudge(c chan struct{}) {
 	select {
-	case w.notify <- struct{}{}:
-	default: // one is waiting already and will see the same plan
+	case c <- struct{}{}:
+	default: // one is waiting already
 	}
 }
 
 // loadFactor bounds the share of its time that a gateway spends on answering us.
 const loadFactor = 10
 
-// loop reconciles at each new plan and every ProbeEvery, and tries a silent gateway
-// again with back-off.
+// loop pushes what each new plan changes, compares every ProbeEvery with what the gateway
+// says, and tries a silent gateway again with back-off. The gateway is asked beside the
+// loop: where it taps ten thousand, its answer takes a while, and no change may wait.
 func (w *worker) loop(ctx context.Context) {
-	var wait backoff
-	for {
-		began := time.Now()
-		next := w.admf.cfg.ProbeEvery
-		if p := w.admf.plan.Load(); p != nil {
-			err := w.reconcile(ctx, p)
-			if ctx.Err() != nil {
-				return
-			}
-			w.reached(ctx, err)
-			if err != nil {
-				next = wait.next()
-			} else {
-				wait.reset()
-				next = max(next, loadFactor*time.Since(began))
-			}
-			if err := w.notes.flush(ctx); err != nil {
-				w.admf.metrics.storeErrors.Inc()
-			}
+	w.next = time.NewTimer(w.admf.cfg.ProbeEvery)
+	defer w.next.Stop()
+	defer func() {
+		if w.looking {
+			<-w.seen
 		}
-		timer := time.NewTimer(next)
+	}()
+	busy := make(chan struct{})
+	close(busy)
+	for ctx.Err() == nil {
+		var more <-chan struct{} // ready while the store has yet to be told something
+		if !w.flush(ctx) {
+			more = busy
+		}
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return
+		case <-more:
 		case <-w.notify:
-		case <-timer.C:
+			w.planned(ctx)
+		case <-w.probe:
+			w.look(ctx)
+		case <-w.next.C:
+			w.look(ctx)
+		case to := <-w.demand:
+			w.asked = append(w.asked, to)
+			w.look(ctx)
+		case s := <-w.seen:
+			w.looked(ctx, s)
 		}
-		timer.Stop()
 	}
+}
+
+// flushSlice is how long the store is told things before others have their turn.
+const flushSlice = 50 * time.Millisecond
+
+// flush tells the store what it can in a while. It reports whether there is nothing left
+// to do now: all is told, or the store takes nothing and is asked again after the next
+// event.
+func (w *worker) flush(ctx context.Context) bool {
+	done, err := w.notes.flush(ctx, func(began time.Time) bool { return len(w.notify) > 0 || time.Since(began) > flushSlice })
+	if err != nil {
+		w.admf.metrics.storeErrors.Inc()
+		return true
+	}
+	return done
+}
+
+// look asks the gateway what it taps; if it is being asked, once more after that.
+func (w *worker) look(ctx context.Context) {
+	if w.admf.plan.Load() == nil {
+		return
+	}
+	if w.looking {
+		w.again = true
+		return
+	}
+	w.looking, w.again = true, false
+	w.serving, w.asked = w.asked, nil
+	clear(w.since)
+	began := time.Now()
+	go func() {
+		all, clock, err := w.client.All(ctx)
+		w.seen <- sight{all: all, clock: clock, began: began, err: err}
+	}()
+}
+
+// looked compares what the gateway said with what is wanted now.
+func (w *worker) looked(ctx context.Context, s sight) {
+	w.looking = false
+	err := w.reconcile(ctx, s)
+	if ctx.Err() != nil {
+		return
+	}
+	w.after(ctx, err, time.Since(s.began))
+	for _, to := range w.serving {
+		to <- w.found
+	}
+	w.serving = nil
+	if w.again && err == nil || len(w.asked) > 0 {
+		w.look(ctx)
+	}
+}
+
+// planned pushes what a new plan changes. A gateway of which we do not know what it has
+// is asked first.
+func (w *worker) planned(ctx context.Context) {
+	if !w.before || !w.failed.IsZero() {
+		w.look(ctx)
+		return
+	}
+	if err := w.push(ctx, w.admf.plan.Load()); err != nil && ctx.Err() == nil {
+		w.after(ctx, err, 0)
+	}
+}
+
+// after keeps the status and says when to look next.
+func (w *worker) after(ctx context.Context, err error, took time.Duration) {
+	w.reached(ctx, err)
+	next := w.wait.next()
+	if err == nil {
+		w.wait.reset()
+		next = max(w.admf.cfg.ProbeEvery, loadFactor*took)
+	}
+	w.next.Reset(next)
 }
 
 // reached keeps the gateway's status after an exchange.

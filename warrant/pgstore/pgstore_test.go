@@ -398,7 +398,7 @@ func TestAlarmsOpenOnce(t *testing.T) {
 	if err := o.CloseAlarm(t.Context(), "rogue_tap", "other"); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := o.Alarms(t.Context()); err != nil || len(all) != 1 || all[0].ClosedAt != nil {
+	if all, _, err := o.Alarms(t.Context(), pgstore.AlarmFilter{}, pgstore.Page{}); err != nil || len(all) != 1 || all[0].ClosedAt != nil {
 		t.Errorf("%+v, %v", all, err)
 	}
 }

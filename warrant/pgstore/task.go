@@ -3,12 +3,10 @@ package pgstore
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/warrant"
 )
@@ -190,71 +188,6 @@ func (s *Store) Confirmations(ctx context.Context, id warrant.ID) ([]GatewayStat
 		return nil, fmt.Errorf("list confirmations: %w", interpret(err))
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[GatewayState])
-}
-
-// Alarm is something that needs a person to look at it.
-type Alarm struct {
-	ID       int64
-	Kind     string
-	Object   string
-	OpenedAt time.Time
-	ClosedAt *time.Time
-}
-
-// OpenAlarm opens an alarm, unless it is open already.
-func (s *Store) OpenAlarm(ctx context.Context, kind, object string) error {
-	return s.alarm(ctx, "alarm.open", kind, object,
-		"insert into alarm (kind, object, opened_at) values ($1, $2, $3) on conflict (kind, object) where closed_at is null do nothing")
-}
-
-// CloseAlarm closes an alarm; one that is not open is no error.
-func (s *Store) CloseAlarm(ctx context.Context, kind, object string) error {
-	return s.alarm(ctx, "alarm.close", kind, object, "update alarm set closed_at = $3 where kind = $1 and object = $2 and closed_at is null")
-}
-
-func (s *Store) alarm(ctx context.Context, action, kind, object, sql string) error {
-	return s.inTx(ctx, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, sql, kind, object, s.clock())
-		if err != nil {
-			return fmt.Errorf("%s: %w", action, interpret(err))
-		}
-		if tag.RowsAffected() == 0 {
-			return nil
-		}
-		e := audit.Entry{Actor: "ligate", Role: "system", Action: action, Object: object, Result: "done", Detail: map[string]string{"kind": kind}}
-		_, err = s.audit.Append(ctx, tx, e)
-		return err
-	})
-}
-
-// SettleAlarm closes an open alarm because a person looked at it and says what was
-// done.
-func (s *Store) SettleAlarm(ctx context.Context, by warrant.Actor, id int64, reason string) error {
-	e := entry(by, "alarm.settle", "", "alarm "+strconv.FormatInt(id, 10))
-	e.Reason = reason[:min(len(reason), 2000)]
-	if !by.Confirmed || by.Role != warrant.Drafter && by.Role != warrant.Approver {
-		return s.refused(ctx, e, warrant.ErrForbidden)
-	}
-	if reason == "" {
-		return s.refused(ctx, e, &warrant.RuleError{Rule: warrant.RuleReason, Reason: "reason: say what was found and done"})
-	}
-	return s.inTx(ctx, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, "update alarm set closed_at = $2 where id = $1 and closed_at is null returning kind || ' ' || object", id, s.clock()).Scan(&e.Object)
-		if err != nil {
-			return notFound(err)
-		}
-		_, err = s.audit.Append(ctx, tx, e)
-		return err
-	})
-}
-
-// Alarms lists the newest 200 alarms, open ones first.
-func (s *Store) Alarms(ctx context.Context) ([]Alarm, error) {
-	rows, err := s.pool.Query(ctx, "select id, kind, object, opened_at, closed_at from alarm order by closed_at is not null, opened_at desc limit 200")
-	if err != nil {
-		return nil, fmt.Errorf("list alarms: %w", interpret(err))
-	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[Alarm])
 }
 
 // Listen closes over a connection of its own and calls wake at each notice until
