@@ -10,6 +10,9 @@
 //     steps back never revives it.
 //   - A MediaGrant exists only for a ContentTask; only this package makes one.
 //   - Match takes no lock and allocates nothing.
+//   - The Server tells of every live tap that the call path can see or that copies were
+//     taken under, whether it stands in the table of Tasks or not.
+//   - A Task without an end of its own is refused, or gets the longest one configured.
 //
 // Index is safe for concurrent use.
 package tasking

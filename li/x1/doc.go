@@ -2,15 +2,15 @@
 // one operator (TS 103 221-1): its XML messages, the client of each side and the
 // HTTP frame of both servers.
 //
-// The ADMF (warrant/admf) sends requests with a Client to a gateway, whose server
-// (intercept/tasking) answers; the gateway reports a Task's end with a Reporter.
+// The ADMF (warrant/admf) sends requests with a Client to a network element; the server
+// of ours (intercept/tasking) answers. A gateway reports with a Reporter.
 //
 // Invariants:
 //   - A Task is either read whole or refused: an element that is not understood
 //     never narrows or widens what is tapped.
 //   - A Task on the wire always carries its own end (element Until of the namespace
 //     urn:ligate:x1:2026 in taskDetailsExtensions, see ligate-x1.xsd); one without
-//     it is refused.
+//     it is refused, unless the other side is not ours and the caller says so (Bare).
 //   - Document type declarations, processing instructions and foreign entities are
 //     refused; sizes and depth are bounded before memory is spent.
 //   - No error quotes what was read.

@@ -195,6 +195,24 @@ func TestStoreDown(t *testing.T) {
 	n.wait(0, "the ordered tap", good)
 }
 
+// While the audit log cannot be asked nothing new is tapped, what was ordered stays, and
+// what is revoked ends.
+func TestNothingNewWithoutProof(t *testing.T) {
+	t.Parallel()
+	n, s := newNode(t, "gw-1"), newStore()
+	stays, goes, comes := iri(t, "+4930123456"), iri(t, "+4930123457"), iri(t, "+4930123458")
+	s.want(stays, goes)
+	a := run(t, admf.Config{Store: s, ProbeEvery: 100 * time.Millisecond, ReconcileEvery: 100 * time.Millisecond}, n)
+	n.wait(patience, "filling", stays, goes)
+	s.setBlind(true)
+	s.want(comes)
+	s.revoke(goes.XID)
+	a.Nudge()
+	n.wait(patience, "revocation", stays)
+	s.setBlind(false)
+	n.wait(patience, "proof", stays, comes)
+}
+
 // Before the store has been asked nothing is known, so nothing is done: an ADMF that
 // starts with its database down must not end lawful taps.
 func TestNothingBeforeTheFirstPlan(t *testing.T) {

@@ -6,19 +6,22 @@
 // that matters: after a restart everything follows from the store and from what
 // the gateways say.
 //
-// How it works: one goroutine plans (asks the store what is wanted; when nudged, on
-// a database notification, at the next deadline, and every ReconcileEvery). One
-// goroutine a gateway reconciles (GetAllDetails, compare, remove, add), at each new
-// plan and every ProbeEvery, so a gateway that restarted empty is refilled within
-// about a second and a dead one delays no other.
+// How it works: one goroutine plans (asks the store what is wanted and holds it against
+// the audit log; when nudged, on a database notification, at the next deadline, and every
+// ReconcileEvery). One goroutine a gateway pushes what a new plan changes, and compares
+// every ProbeEvery what the gateway says that it taps (GetAllDetails, asked beside it)
+// with the plan, so a gateway that restarted empty is refilled within about a second, a
+// dead one delays no other, and a slow answer no change.
 //
 // Invariants:
 //   - Nothing is tapped but what the latest plan wants: what a gateway taps beyond
 //     it is removed, removals before additions.
 //   - No gateway is touched before the store has been asked once.
-//   - A tap that the ADMF did not place is a rogue: the alarm is handed to the store
-//     (which puts it on the audit log) before the tap is removed. A store that
-//     cannot take it does not keep the tap alive; the alarm is delivered later.
+//   - A tap that the ADMF did not place is a stray: what it was and the alarm are handed
+//     to the store (which puts both on the audit log) before the tap is removed. A store
+//     that cannot take them does not keep the tap alive; they are delivered later.
+//   - A warrant that the audit log does not bear out is not tapped. While the log cannot
+//     be asked nothing new is tapped, and what is revoked ends.
 //   - A Task that already runs counts as placed only if it is equal in all it says.
 //   - A store that cannot be asked ends no tap of the latest plan before its end, and
 //     prolongs none.

@@ -54,10 +54,13 @@ func (a *ADMF) replan(ctx context.Context, prove bool) (time.Duration, error) {
 		return 0, err
 	}
 	good, wrong, err := a.prover.split(ctx, tasks, prove)
+	if err != nil && a.plan.Load() == nil {
+		return 0, err // nothing is known yet, so nothing is ended
+	}
+	a.publish(good, wrong)
 	if err != nil {
 		return 0, err
 	}
-	a.publish(good, wrong)
 	if dueErr != nil {
 		return 0, dueErr
 	}

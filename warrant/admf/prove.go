@@ -2,6 +2,7 @@ package admf
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ligate/ligate/li"
@@ -25,7 +26,8 @@ func newProver(cfg Config) prover {
 
 // split divides the tasks into those that are borne out and the others, which are on
 // record before it returns. It asks for those that are new, and for all now and then or
-// when it is told to.
+// when it is told to. With an error it gives those that were borne out before: what was
+// revoked must end though nothing new can be proven.
 func (p *prover) split(ctx context.Context, tasks []li.Task, again bool) (good []li.Task, wrong map[li.XID]bool, err error) {
 	again = again || time.Since(p.all) >= p.every
 	var ask []li.XID
@@ -38,7 +40,7 @@ func (p *prover) split(ctx context.Context, tasks []li.Task, again bool) (good [
 	if len(ask) > 0 {
 		xids, err := p.store.Unproven(ctx, ask)
 		if err != nil {
-			return nil, nil, err
+			return p.known(tasks), p.wrong, err
 		}
 		for _, xid := range xids {
 			unproven[xid] = true
@@ -54,7 +56,7 @@ func (p *prover) split(ctx context.Context, tasks []li.Task, again bool) (good [
 		if unproven[xid] || !asked[xid] && p.wrong[xid] {
 			found[xid] = true
 			if err := p.record(ctx, task); err != nil {
-				return nil, nil, err
+				return slices.DeleteFunc(p.known(tasks), func(t li.Task) bool { return unproven[t.Signalling().XID] }), p.wrong, err
 			}
 			continue
 		}
@@ -66,6 +68,17 @@ func (p *prover) split(ctx context.Context, tasks []li.Task, again bool) (good [
 	}
 	p.proven, p.wrong = proven, found
 	return good, found, nil
+}
+
+// known are the tasks of the last plan that were borne out.
+func (p *prover) known(tasks []li.Task) []li.Task {
+	var known []li.Task
+	for _, task := range tasks {
+		if p.proven[task.Signalling().XID] {
+			known = append(known, task)
+		}
+	}
+	return known
 }
 
 // record freezes and alarms what is not borne out, once.

@@ -20,6 +20,7 @@ type fakeStore struct {
 	mu      sync.Mutex
 	tasks   map[li.XID]startedTask
 	down    bool
+	blind   bool     // the audit log cannot be asked
 	events  []string // confirmations and alarms in order
 	orphans []warrant.Orphan
 	onOpen  func(kind, object string)
@@ -56,6 +57,8 @@ func (s *fakeStore) wantFrom(task li.Task, from time.Time) {
 func (s *fakeStore) revoke(xid li.XID) { s.change(func() { delete(s.tasks, xid) }) }
 
 func (s *fakeStore) setDown(down bool) { s.change(func() { s.down = down }) }
+
+func (s *fakeStore) setBlind(blind bool) { s.change(func() { s.blind = blind }) }
 
 // wait blocks until the events are there, in this order but not alone.
 func (s *fakeStore) wait(t *testing.T, want ...string) {
@@ -164,7 +167,7 @@ func (s *fakeStore) OpenAlarm(_ context.Context, kind, object string) error {
 func (s *fakeStore) Unproven(context.Context, []li.XID) ([]li.XID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.down {
+	if s.down || s.blind {
 		return nil, errStoreDown
 	}
 	return nil, nil // what the real store says is tested with the real store
