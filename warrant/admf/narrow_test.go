@@ -6,8 +6,8 @@ import (
 
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/warrant"
-	"github.com/ligate/ligate/warrant/pgstore"
 	"github.com/ligate/ligate/warrant/admf"
+	"github.com/ligate/ligate/warrant/pgstore"
 )
 
 // A narrowed warrant's Task, under the same XID, is at the gateway within a second,
