@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ligate/ligate/internal/lemf"
+	"github.com/ligate/ligate/internal/pkitest"
 	"github.com/ligate/ligate/mediation/deliver"
 	"github.com/ligate/ligate/mediation/etsi"
 	"github.com/ligate/ligate/mediation/evidence"
@@ -151,6 +152,21 @@ func TestSpoolThatDoesNotOpen(t *testing.T) {
 	eventually(t, "content does not go", func() bool {
 		return l.State().Sessions[lemf.Key{LIID: "LI-1", CIN: 1, Kind: etsi.KindCC}].PDUs == 5
 	})
+}
+
+// A delivery whose spools never opened is withdrawn as any other.
+func TestWithdrawalWithoutSpools(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.to(t, warrant.Delivery{AgencyID: "a", BufferCC: 1 << 41}, nobody(t), nobody(t), pkitest.Fingerprint(w.own))
+	line := w.line(t, "a", "LI-1", 1, true)
+	if !line.Takes(segment.KindCC) {
+		t.Fatal("the delivery does not count")
+	}
+	w.records.mu.Lock()
+	w.records.deliveries = nil
+	w.records.mu.Unlock()
+	eventually(t, "a withdrawal does not count", func() bool { return !line.Takes(segment.KindCC) })
 }
 
 // slowly passes octets on at a rate.

@@ -117,17 +117,13 @@ func (m *manager) look(ctx context.Context) error {
 			_ = openAlarm(ctx, m.cfg.Alarms, alarmBroken, "agency "+string(d.AgencyID))
 		}
 	}
-	for id := range m.channels {
-		if !seen[id] { // withdrawn: what is on the spool waits for another delivery
-			m.way(id).now.Store(nil)
-			for _, c := range m.channels[id] {
-				c.hangUp()
-			}
+	for id, w := range m.all() {
+		if seen[id] || w.now.Swap(nil) == nil {
+			continue
 		}
-	}
-	for id := range m.drops {
-		if !seen[id] {
-			m.way(id).now.Store(nil)
+		delete(m.failed, id)
+		for _, c := range m.channels[id] { // withdrawn: what is on the spool waits for another delivery
+			c.hangUp()
 		}
 	}
 	return nil

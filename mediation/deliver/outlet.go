@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,13 @@ func (o *Outlet) way(id warrant.AgencyID) *way {
 		o.ways[id] = w
 	}
 	return w
+}
+
+// all are the ways of every agency that was asked for.
+func (o *Outlet) all() map[warrant.AgencyID]*way {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.ways)
 }
 
 func (o *Outlet) outbound(id warrant.AgencyID) *outbound { return o.way(id).now.Load() }
