@@ -24,7 +24,7 @@ demo: ## install what is missing, then play the whole path once on loopback
 
 test: ## install what is missing, then run all tests with the race detector
 	@scripts/install-deps test
-	$(GO) test -race -timeout 15m $(TESTFLAGS) ./...
+	$(GO) test -race -timeout 22m $(TESTFLAGS) ./...
 	$(GO) test -count=1 -run 'TestDelaysTellNothing|TestShortCallsLeaveNothing' ./intercept/sipproxy ./intercept/media
 	@$(MAKE) --no-print-directory build
 	@scripts/first-five-minutes >/dev/null
