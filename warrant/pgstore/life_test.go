@@ -244,6 +244,9 @@ func TestProtectedNumber(t *testing.T) {
 		if w, err = o.Approve(t.Context(), o.carl, w.ID, w.Version, typed); err != nil || w.State != warrant.Approved || w.SecondApprover != o.carl.ID {
 			t.Errorf("%+v, %v", w, err)
 		}
+		if wrong, err := o.Unproven(t.Context(), []li.XID{o.xid(t, w.ID)}); err != nil || len(wrong) != 0 {
+			t.Errorf("the log does not bear out three people's words: %v", err)
+		}
 	}
 	for i, by := range []warrant.Actor{o.bob, o.carl} {
 		if p, err = o.Unprotect(t.Context(), by, p.ID); err != nil || (p.RemovalConfirm != "") != (i == 1) {
@@ -536,4 +539,18 @@ func TestNoticesOfChanges(t *testing.T) {
 	if text := strings.Join(got, " "); text != "activated modified modified deactivated" {
 		t.Errorf("told %s", text)
 	}
+}
+
+// xid is that of a warrant's Task.
+func (o *office) xid(t *testing.T, id warrant.ID) li.XID {
+	t.Helper()
+	var text string
+	if err := o.pool.QueryRow(t.Context(), "select xid::text from task where warrant_id = $1", id).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	xid, err := li.ParseXID(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return xid
 }

@@ -98,7 +98,7 @@ func (s *Store) Unproven(ctx context.Context, xids []li.XID) ([]li.XID, error) {
 	for i, xid := range xids {
 		texts[i] = xid.String()
 	}
-	rows, err := s.pool.Query(ctx, `select t.xid::text, w.liid, w.version, w.state, w.drafter, coalesce(w.approver, '')
+	rows, err := s.pool.Query(ctx, `select t.xid::text, w.liid, w.version, w.state, w.drafter, coalesce(w.approver, ''), coalesce(w.second_approver, ''), w.protected
 		from unnest($1::uuid[]) as want (xid) join task t on t.xid = want.xid join warrant w on w.id = t.warrant_id`, texts)
 	if err != nil {
 		return nil, fmt.Errorf("prove tasks: %w", interpret(err))
@@ -127,19 +127,31 @@ type claimed struct {
 	XID, LIID                string
 	Version                  int
 	State, Drafter, Approver string
+	Second                   string
+	Protected                bool
 }
 
 // provenBy holds the claim against what is on the audit log.
 func (c claimed) provenBy(acts []audit.Entry) bool {
-	word, last := false, audit.Entry{}
+	words, approved, last := map[string]bool{}, false, audit.Entry{}
 	for _, e := range acts {
 		if e.Result != "done" || e.Detail["to"] == "" {
 			continue
 		}
-		if e.Actor == c.Approver && c.Approver != c.Drafter && (e.Detail["to"] == warrant.Approved.String() || e.Detail["to"] == warrant.Active.String()) {
-			word = true
+		if e.Action == "warrant.approve" {
+			words[e.Actor] = true
+			approved = approved || e.Detail["to"] == warrant.Approved.String()
 		}
 		last = e
 	}
-	return word && last.Detail["to"] == c.State && last.Detail["version"] == strconv.Itoa(c.Version)
+	people := []string{c.Drafter, c.Approver}
+	if c.Second != "" || c.Protected {
+		people = append(people, c.Second)
+	}
+	for i, p := range people {
+		if i > 0 && (p == "" || !words[p] || slices.Contains(people[:i], p)) {
+			return false
+		}
+	}
+	return approved && last.Detail["to"] == c.State && last.Detail["version"] == strconv.Itoa(c.Version)
 }
