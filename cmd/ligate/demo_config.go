@@ -19,8 +19,8 @@ type demoPorts struct {
 // Ports below those that the kernel gives to outgoing connections, which could take one
 // before it is listened on.
 const (
-	firstPort = 10_000
-	lastPort  = 19_999
+	firstPort = 26_000
+	lastPort  = 31_999
 )
 
 // freePorts looks for ports that nobody uses now.
