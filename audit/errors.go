@@ -24,4 +24,8 @@ var (
 	// ErrErase refuses to erase an entry that is not there, was erased already, or
 	// records an erasure, and an erasure without a reason.
 	ErrErase = errors.New("audit: only existing records that are no erasures can be erased, for a stated reason")
+	// ErrWitnessKey refuses a witness's key.
+	ErrWitnessKey = errors.New("audit: bad witness key: want NAME+KEYID+KEY of type cosignature/v1 as the witness gave it")
+	// ErrNotCosigned says that a checkpoint has no cosignature of that witness.
+	ErrNotCosigned = errors.New("audit: not cosigned by that witness")
 )
