@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"gocloud.dev/blob/memblob"
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ligate/ligate/api"
 	"github.com/ligate/ligate/api/admin"
@@ -62,32 +60,6 @@ type office struct {
 
 func (o *office) now() time.Time { return time.Now().Add(time.Duration(o.ahead.Load())) }
 
-// auditDB is the audit log on the test's database.
-type auditDB struct{ *office }
-
-func (a auditDB) Record(ctx context.Context, e audit.Entry) error {
-	_, err := a.log.Record(ctx, a.pool, e)
-	return err
-}
-
-func (a auditDB) Entries(ctx context.Context, f audit.Filter) ([]audit.Record, string, error) {
-	return a.log.Entries(ctx, a.pool, f)
-}
-
-func (a auditDB) Checkpoint(ctx context.Context) ([]byte, error) {
-	return a.log.Checkpoint(ctx, a.pool)
-}
-
-func (a auditDB) InclusionProof(ctx context.Context, i, n int64) ([]tlog.Hash, error) {
-	return a.log.InclusionProof(ctx, a.pool, i, n)
-}
-
-func (a auditDB) ConsistencyProof(ctx context.Context, i, n int64) ([]tlog.Hash, error) {
-	return a.log.ConsistencyProof(ctx, a.pool, i, n)
-}
-
-func (a auditDB) Export(ctx context.Context, w io.Writer) error { return a.log.Export(ctx, a.pool, w) }
-
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{t: t, certs: map[string]tls.Certificate{}, pool: server.Pool(t), agencies: map[string]string{}, ids: map[string]string{}}
@@ -129,7 +101,7 @@ func newOffice(t *testing.T) *office {
 			Gateways:  func() []admin.GatewayView { return []admin.GatewayView{{ID: "gw-1", Up: true}} },
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
-		Handover: handover.Config{Warrants: o.store, Evidence: o.evidence}, Auditor: auditor.Config{Log: auditDB{o}},
+		Handover: handover.Config{Warrants: o.store, Evidence: o.evidence, Log: o.log.On(o.pool)}, Auditor: auditor.Config{Log: o.log.On(o.pool)},
 	})
 	o.must(err)
 	srv := httptest.NewUnstartedServer(handler)

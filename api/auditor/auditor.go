@@ -29,6 +29,8 @@ type Log interface {
 	InclusionProof(ctx context.Context, index, size int64) ([]tlog.Hash, error)
 	ConsistencyProof(ctx context.Context, older, newer int64) ([]tlog.Hash, error)
 	Export(ctx context.Context, w io.Writer) error
+	Witnessed(ctx context.Context) ([]byte, error)
+	Tile(ctx context.Context, path string) ([]byte, error)
 }
 
 type handlers struct{ log Log }
@@ -41,6 +43,8 @@ func Register(api huma.API, cfg Config) {
 	huma.Register(api, op("/proof/inclusion", "prove-inclusion", "That an entry is in a tree (RFC 6962)"), h.inclusion)
 	huma.Register(api, op("/proof/consistency", "prove-consistency", "That a tree begins with an older one (RFC 6962)"), h.consistency)
 	huma.Register(api, op("/export", "export-log", "The whole log, for ligate audit verify"), h.export)
+	huma.Register(api, op("/log/checkpoint", "get-log-checkpoint", "The newest witnessed tree head (C2SP tlog-tiles)"), h.logCheckpoint)
+	huma.Register(api, op("/log/tile/{level}/*", "get-log-tile", "A tile of hashes, or of entries' commitments (C2SP tlog-tiles)"), h.tile)
 }
 
 func op(path, id, summary string) huma.Operation {

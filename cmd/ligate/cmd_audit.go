@@ -13,6 +13,8 @@ import (
 type auditCmd struct {
 	Export auditExportCmd `cmd:"" help:"Fetch the whole log through the API."`
 	Verify auditVerifyCmd `cmd:"" help:"Check an export offline."`
+
+	Witness auditWitnessCmd `cmd:"" help:"Cosign the checkpoints of logs, outside the operator (C2SP tlog-witness)."`
 }
 
 type auditExportCmd struct{ apiFlags }
