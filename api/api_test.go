@@ -25,6 +25,7 @@ import (
 	"github.com/ligate/ligate/api/handover"
 	apihi1 "github.com/ligate/ligate/api/hi1"
 	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/audit/review"
 	"github.com/ligate/ligate/internal/authtest"
 	"github.com/ligate/ligate/internal/pgtest"
 	"github.com/ligate/ligate/internal/pki"
@@ -76,6 +77,8 @@ func newOffice(t *testing.T) *office {
 	o.must(err)
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
 	o.must(err)
+	reviews, err := review.New(review.Config{Pool: o.pool, Log: o.log, Now: o.now})
+	o.must(err)
 	for _, name := range []string{"ann", "bob", "aud", "root1", "root2", "ina", "otto", "mallory"} {
 		o.certs[name], err = pki.LoadOrCreate(t.TempDir(), name, pki.Spec{CommonName: name})
 		o.must(err)
@@ -101,7 +104,7 @@ func newOffice(t *testing.T) *office {
 			Gateways:  func() []admin.GatewayView { return []admin.GatewayView{{ID: "gw-1", Up: true}} },
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
-		Handover: handover.Config{Warrants: o.store, Evidence: o.evidence, Log: o.log.On(o.pool)}, Auditor: auditor.Config{Log: o.log.On(o.pool)},
+		Handover: handover.Config{Warrants: o.store, Evidence: o.evidence, Log: o.log.On(o.pool)}, Auditor: auditor.Config{Log: o.log.On(o.pool), Review: reviews},
 	})
 	o.must(err)
 	srv := httptest.NewUnstartedServer(handler)
@@ -494,7 +497,7 @@ func TestFetchResumeAck(t *testing.T) {
 	}
 	fetched := 0
 	for _, r := range o.entries("segment.fetch") {
-		if r.Entry.Result == "done" && strings.HasSuffix(r.Entry.Actor, "/ina") && r.Entry.Warrant == "L-1" {
+		if r.Entry.Result == "done" && r.Entry.Actor == o.alias("ina") && r.Entry.Warrant == "L-1" {
 			fetched++
 		}
 	}

@@ -147,6 +147,9 @@ func (v *verification) record(r Record) error {
 		if !ok {
 			v.fault("entry %d: an erasure that does not say of what", r.Index)
 		}
+		if by := r.Entry.Detail[detailAskedBy]; by == "" || by == r.Entry.Actor {
+			v.fault("entry %d: an erasure by one person", r.Index)
+		}
 		v.erasures = append(v.erasures, spans...)
 	}
 	hashes, err := tlog.StoredHashes(place, r.Commitment, v.hashes)

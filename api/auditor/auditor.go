@@ -15,10 +15,14 @@ import (
 	"github.com/ligate/ligate/api/auth"
 	"github.com/ligate/ligate/api/problem"
 	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/audit/review"
 )
 
 // Config is what the auditor's API needs; all fields are required.
-type Config struct{ Log Log }
+type Config struct {
+	Log    Log
+	Review *review.Store
+}
 
 // Log is the audit log with its database. Implementations are safe for concurrent
 // use.
@@ -33,11 +37,16 @@ type Log interface {
 	Tile(ctx context.Context, path string) ([]byte, error)
 }
 
-type handlers struct{ log Log }
+type handlers struct {
+	log    Log
+	review *review.Store
+}
 
 // Register adds the operations to the API.
 func Register(api huma.API, cfg Config) {
-	h := &handlers{log: cfg.Log}
+	h := &handlers{log: cfg.Log, review: cfg.Review}
+	h.registerRequests(api)
+	h.registerReports(api)
 	huma.Register(api, op("/entries", "list-audit-entries", "Entries in the order of the tree"), h.entries)
 	huma.Register(api, op("/checkpoint", "get-checkpoint", "The newest signed tree head (C2SP tlog-checkpoint)"), h.checkpoint)
 	huma.Register(api, op("/proof/inclusion", "prove-inclusion", "That an entry is in a tree (RFC 6962)"), h.inclusion)
@@ -51,9 +60,12 @@ func op(path, id, summary string) huma.Operation {
 	return huma.Operation{Method: http.MethodGet, Path: "/audit/v1" + path, OperationID: id, Summary: summary, Tags: []string{"audit"}}
 }
 
-// look admits the auditor and records what is looked at.
-func (h *handlers) look(ctx context.Context, action, object string) error {
-	c, err := auth.Require(ctx, auth.Auditor)
+// look admits the auditor, or who has one of the roles, and records what is looked at.
+func (h *handlers) look(ctx context.Context, action, object string, roles ...auth.Role) error {
+	if len(roles) == 0 {
+		roles = []auth.Role{auth.Auditor}
+	}
+	c, err := auth.Require(ctx, roles...)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (h *handlers) enter(ctx context.Context, liid, action, object string) (auth
 
 func entry(c auth.Caller, action, liid, object string) audit.Entry {
 	return audit.Entry{
-		Actor: string(c.Agency.ID) + "/" + c.Name, Role: "agency", Action: action, Warrant: liid, Object: object, Result: "done",
+		Actor: c.Actor(), Role: "agency", Action: action, Warrant: liid, Object: object, Result: "done",
 		Source: c.Source, Detail: map[string]string{"certificate": c.Cert},
 	}
 }

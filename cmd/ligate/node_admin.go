@@ -15,6 +15,7 @@ import (
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/handover"
 	"github.com/ligate/ligate/api/hi1"
+	"github.com/ligate/ligate/audit/review"
 	"github.com/ligate/ligate/internal/pki"
 	lihi1 "github.com/ligate/ligate/li/hi1"
 	"github.com/ligate/ligate/li/x1"
@@ -40,6 +41,10 @@ func (n *node) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	reviews, err := review.New(review.Config{Pool: n.db.pool, Log: n.db.log})
+	if err != nil {
+		return err
+	}
 	if err := n.buildWitnessing(); err != nil {
 		return err
 	}
@@ -55,7 +60,7 @@ func (n *node) buildAdmin() error {
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
 		Handover: handover.Config{Warrants: n.db.warrants, Evidence: store, Log: n.db.log.On(n.db.pool)},
-		Auditor:  auditor.Config{Log: n.db.log.On(n.db.pool)},
+		Auditor:  auditor.Config{Log: n.db.log.On(n.db.pool), Review: reviews},
 	})
 	if err != nil {
 		return err
