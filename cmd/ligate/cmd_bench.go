@@ -16,6 +16,7 @@ type benchCmd struct {
 	SIP       benchSIPCmd       `cmd:"" name:"sip" help:"Calls a second through the SIP proxy."`
 	Mediation benchMediationCmd `cmd:"" help:"Packets a second through mediation; approval to tap."`
 	Store     benchStoreCmd     `cmd:"" help:"Sealing, and commits of sealed segments."`
+	Audit     benchAuditCmd     `cmd:"" help:"Entries a second on the audit log with a checkpoint each second; offline verification."`
 	Peers     benchPeersCmd     `cmd:"" help:"The gateway beside Debian's rtpengine and kamailio, on the same load."`
 	Load      benchLoadCmd      `cmd:"" hidden:"" help:"The load process of the measurements."`
 	Gateway   benchGatewayCmd   `cmd:"" hidden:"" help:"The gateway process of the comparisons."`
