@@ -12,6 +12,7 @@ import (
 const (
 	maxBody  = 64 << 10
 	maxProof = 63
+	hashText = 44 // octets of a hash in base64
 	sizeType = "text/x.tlog.size" // content type of the size that a witness knows
 )
 
@@ -40,8 +41,8 @@ func parseRequest(b []byte) (request, error) {
 		return request{}, ErrRequest
 	}
 	for _, l := range lines[1:] {
-		h, err := base64.StdEncoding.DecodeString(l)
-		if err != nil || len(h) != tlog.HashSize {
+		h, err := base64.StdEncoding.Strict().DecodeString(l) // which skips line ends: hence the length
+		if err != nil || len(h) != tlog.HashSize || len(l) != hashText {
 			return request{}, ErrRequest
 		}
 		r.proof = append(r.proof, tlog.Hash(h))
