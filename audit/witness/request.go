@@ -12,7 +12,7 @@ import (
 const (
 	maxBody  = 64 << 10
 	maxProof = 63
-	hashText = 44 // octets of a hash in base64
+	hashText = 44                 // octets of a hash in base64
 	sizeType = "text/x.tlog.size" // content type of the size that a witness knows
 )
 
