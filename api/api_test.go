@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"gocloud.dev/blob/memblob"
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ligate/ligate/api"
 	"github.com/ligate/ligate/api/admin"
@@ -27,6 +26,7 @@ import (
 	"github.com/ligate/ligate/api/handover"
 	apihi1 "github.com/ligate/ligate/api/hi1"
 	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/audit/review"
 	"github.com/ligate/ligate/internal/authtest"
 	"github.com/ligate/ligate/internal/pgtest"
 	"github.com/ligate/ligate/internal/pki"
@@ -62,32 +62,6 @@ type office struct {
 
 func (o *office) now() time.Time { return time.Now().Add(time.Duration(o.ahead.Load())) }
 
-// auditDB is the audit log on the test's database.
-type auditDB struct{ *office }
-
-func (a auditDB) Record(ctx context.Context, e audit.Entry) error {
-	_, err := a.log.Record(ctx, a.pool, e)
-	return err
-}
-
-func (a auditDB) Entries(ctx context.Context, f audit.Filter) ([]audit.Record, string, error) {
-	return a.log.Entries(ctx, a.pool, f)
-}
-
-func (a auditDB) Checkpoint(ctx context.Context) ([]byte, error) {
-	return a.log.Checkpoint(ctx, a.pool)
-}
-
-func (a auditDB) InclusionProof(ctx context.Context, i, n int64) ([]tlog.Hash, error) {
-	return a.log.InclusionProof(ctx, a.pool, i, n)
-}
-
-func (a auditDB) ConsistencyProof(ctx context.Context, i, n int64) ([]tlog.Hash, error) {
-	return a.log.ConsistencyProof(ctx, a.pool, i, n)
-}
-
-func (a auditDB) Export(ctx context.Context, w io.Writer) error { return a.log.Export(ctx, a.pool, w) }
-
 func newOffice(t *testing.T) *office {
 	t.Helper()
 	o := &office{t: t, certs: map[string]tls.Certificate{}, pool: server.Pool(t), agencies: map[string]string{}, ids: map[string]string{}}
@@ -103,6 +77,8 @@ func newOffice(t *testing.T) *office {
 	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now})
 	o.must(err)
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
+	o.must(err)
+	reviews, err := review.New(review.Config{Pool: o.pool, Log: o.log, Now: o.now})
 	o.must(err)
 	for _, name := range []string{"ann", "bob", "aud", "root1", "root2", "ina", "otto", "mallory"} {
 		o.certs[name], err = pki.LoadOrCreate(t.TempDir(), name, pki.Spec{CommonName: name})
@@ -132,7 +108,7 @@ func newOffice(t *testing.T) *office {
 			},
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
-		Handover: handover.Config{Warrants: o.store, Evidence: o.evidence}, Auditor: auditor.Config{Log: auditDB{o}},
+		Handover: handover.Config{Warrants: o.store, Evidence: o.evidence, Log: o.log.On(o.pool)}, Auditor: auditor.Config{Log: o.log.On(o.pool), Review: reviews},
 	})
 	o.must(err)
 	srv := httptest.NewUnstartedServer(handler)
@@ -500,7 +476,7 @@ func TestFetchResumeAck(t *testing.T) {
 	}
 	fetched := 0
 	for _, r := range o.entries("segment.fetch") {
-		if r.Entry.Result == "done" && strings.HasSuffix(r.Entry.Actor, "/ina") && r.Entry.Warrant == "L-1" {
+		if r.Entry.Result == "done" && r.Entry.Actor == o.alias("ina") && r.Entry.Warrant == "L-1" {
 			fetched++
 		}
 	}

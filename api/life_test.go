@@ -112,7 +112,7 @@ func TestNarrowAndHistoryOverTheAPI(t *testing.T) {
 	var history struct {
 		Items []struct{ Act, By, Name, Role, Source, Reason, From, To string }
 	}
-	h := o.do("aud", "GET", "/admin/v1/warrants/"+id+"/history", "")
+	h := o.do("bob", "GET", "/admin/v1/warrants/"+id+"/history", "")
 	o.must(json.Unmarshal(h.body, &history))
 	var acts []string
 	for _, e := range history.Items {

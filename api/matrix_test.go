@@ -40,9 +40,13 @@ func roles() map[string]string {
 		"reconcile": "dp", "list-orphans": "dpam",
 
 		"list-intercepts": "g", "get-intercept": "g", "list-sessions": "g", "get-session": "g", "ack-session": "g",
-		"list-iri": "g", "get-iri": "g", "list-cc": "g", "get-cc": "g",
+		"list-iri": "g", "get-iri": "g", "list-cc": "g", "get-cc": "g", "prove-log-consistency": "g",
 
 		"list-audit-entries": "am", "get-checkpoint": "am", "prove-inclusion": "am", "prove-consistency": "am", "export-log": "am",
+		"get-log-checkpoint": "am", "get-log-tile": "am",
+		"ask-unmask": "a", "confirm-unmask": "ap", "list-unmaskings": "apm", "get-unmask": "apm",
+		"ask-erasure": "dp", "confirm-erasure": "p", "list-erasures": "dpam",
+		"get-report": "am", "get-comparison": "am",
 
 		"show-enrolment": "*", "begin-passkey": "*", "finish-passkey": "*", "begin-login": "*", "finish-login": "*",
 		"begin-password": "*", "finish-password": "*", "login-password": "*", "begin-oidc": "*", "finish-oidc": "*",
@@ -181,7 +185,7 @@ func (o *office) fill(op operation, liid string) (path, etag string) {
 		o.must(o.pool.QueryRow(o.t.Context(), "select id from alarm where object = $1", liid).Scan(&n))
 		id = fmt.Sprint(n)
 	}
-	path = strings.NewReplacer("{id}", id, "{liid}", "L-1", "{cin}", "1", "{number}", "1", "{enrolment}", "none").Replace(op.path)
+	path = strings.NewReplacer("{id}", id, "{liid}", "L-1", "{cin}", "1", "{number}", "1", "{level}", "0", "{report}", "refused", "*", "000", "{enrolment}", "none").Replace(op.path)
 	return path + "?" + op.query, etag
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -53,6 +54,22 @@ func fill(t testing.TB, l *audit.Log, pool *pgxpool.Pool, n int) {
 		if _, err := l.Record(t.Context(), pool, entry(i)); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// addAll appends n entries in one transaction.
+func addAll(t testing.TB, l *audit.Log, pool *pgxpool.Pool, n int) {
+	t.Helper()
+	entries := make([]audit.Entry, n)
+	for i := range entries {
+		entries[i] = entry(i)
+	}
+	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := l.AppendAll(t.Context(), tx, entries)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

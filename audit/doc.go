@@ -16,16 +16,18 @@
 //     them to Verify.
 //   - No two trees of one size are ever signed: a log that is shorter than a
 //     checkpoint says is neither appended to nor signed (ErrDamaged).
-//   - A record is erased only by Erase, which is an entry of its own that names the
-//     erased ones; Verify refuses a record that is gone without one.
+//   - A record is erased only by Erase, for a request that two people made, which is an
+//     entry of its own that names both and the erased ones; Verify refuses a record that
+//     is gone without one.
 //   - An entry never holds a target's identity or content.
 //
 // # Erasing
 //
 // Retention ends for audit records too. Erase takes away an entry's text and salt,
-// without which its commitment says nothing about it. The role ligate_app may not: it
-// takes the database's owner, and the trigger audit_entry_update lets nothing else
-// through. Entries that record an erasure are never erased.
+// without which its commitment says nothing about it. The role ligate_app may not update
+// a record: the function audit_erase does it, as the database's owner, for a request
+// that one person made and another confirmed, once; the trigger audit_entry_update lets
+// nothing else through. Entries that record an erasure are never erased.
 //
 // Log is safe for concurrent use; writers wait for each other's transactions.
 package audit

@@ -161,12 +161,18 @@ func TestSampleExportIsWhole(t *testing.T) {
 	}
 }
 
+// alone makes an erasure one of a single person.
+func alone(e Entry) Entry {
+	e.Detail[detailAskedBy] = e.Actor
+	return e
+}
+
 // An erasure covers what it names and only what came before it.
 func TestVerifyMatchesErasures(t *testing.T) {
 	t.Parallel()
 	erasure := func(entries string) Entry {
 		e := sample()
-		e.Action, e.Detail = ActionErase, map[string]string{detailEntries: entries}
+		e.Action, e.Detail = ActionErase, map[string]string{detailEntries: entries, detailAskedBy: "somebody else"}
 		return e
 	}
 	for name, tt := range map[string]struct {
@@ -180,6 +186,7 @@ func TestVerifyMatchesErasures(t *testing.T) {
 		"erasure taken":    {erasure("0-2"), []int{0, 3}, "entry 3: the record is gone"},
 		"names the future": {erasure("0-3"), []int{0}, "entry 3: an erasure that does not say of what"},
 		"named but there":  {erasure("0-2"), []int{1}, ""},
+		"by one person":    {alone(erasure("0")), []int{0}, "entry 3: an erasure by one person"},
 	} {
 		lines := strings.SplitAfter(exportOf(t, []Entry{sample(), sample(), sample(), tt.last}, 4), "\n")
 		for _, i := range tt.gone {

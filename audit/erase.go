@@ -10,33 +10,40 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// An erasure is an entry with this action that names the erased entries in this
-// detail, as in "3-7,9".
+// An erasure is an entry with this action that names the erased entries, as in "3-7,9",
+// and who asked for it: its actor is who confirmed.
 const (
 	ActionErase   = "audit.erase"
 	detailEntries = "entries"
+	detailAskedBy = "asked_by"
 )
 
 // span is a run of entries, both ends included.
 type span struct{ first, last int64 }
 
-// Erase takes away record and salt of the entries with these indexes within tx and
-// appends the entry that says so, whose index it returns. Of by, actor, role, reason
-// (required), source and warrant are used. All are erased or none; tx must be of the
-// database's owner.
-func (l *Log) Erase(ctx context.Context, tx pgx.Tx, by Entry, indexes []int64) (int64, error) {
-	indexes = slices.Compact(slices.Sorted(slices.Values(indexes)))
-	if len(indexes) == 0 || by.Reason == "" {
+// Erasure is what two people ask for. The request is a row of audit_request.
+type Erasure struct {
+	Request string // its id
+	AskedBy string
+	Entries []int64
+}
+
+// Erase takes away record and salt of the entries that a confirmed request names,
+// within tx, and appends the entry that says so, whose index it returns. Of by, who
+// confirmed, actor, role, reason (required) and source are used. All are erased or
+// none. The database does it only for a request that two people made, and once.
+func (l *Log) Erase(ctx context.Context, tx pgx.Tx, by Entry, e Erasure) (int64, error) {
+	indexes := slices.Compact(slices.Sorted(slices.Values(e.Entries)))
+	if len(indexes) == 0 || by.Reason == "" || e.AskedBy == "" || e.AskedBy == by.Actor {
 		return 0, ErrErase
 	}
-	by.Action, by.Object, by.Result = ActionErase, "", "done"
-	by.Detail = map[string]string{detailEntries: formatSpans(indexes)}
-	done, err := tx.Exec(ctx, `update audit_entry set record = null, salt = null, actor = '', action = '', warrant = ''
-		where index = any($1) and record is not null and action <> $2`, indexes, ActionErase)
-	if err != nil {
+	by.Action, by.Object, by.Result = ActionErase, "request "+e.Request, "done"
+	by.Detail = map[string]string{detailEntries: formatSpans(indexes), detailAskedBy: e.AskedBy}
+	var gone int64
+	if err := tx.QueryRow(ctx, "select audit_erase($1)", e.Request).Scan(&gone); err != nil {
 		return 0, fmt.Errorf("audit: erase records: %w", err)
 	}
-	if done.RowsAffected() != int64(len(indexes)) {
+	if gone != int64(len(indexes)) {
 		return 0, ErrErase
 	}
 	return l.Append(ctx, tx, by)

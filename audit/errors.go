@@ -22,6 +22,10 @@ var (
 	// ErrUncommitted refuses to sign entries that may yet be rolled back.
 	ErrUncommitted = errors.New("audit: a checkpoint cannot be made in a transaction that appended")
 	// ErrErase refuses to erase an entry that is not there, was erased already, or
-	// records an erasure, and an erasure without a reason.
-	ErrErase = errors.New("audit: only existing records that are no erasures can be erased, for a stated reason")
+	// records an erasure, and an erasure without a reason or of one person.
+	ErrErase = errors.New("audit: only existing records that are no erasures can be erased, for a stated reason, by two people")
+	// ErrWitnessKey refuses a witness's key.
+	ErrWitnessKey = errors.New("audit: bad witness key: want NAME+KEYID+KEY of type cosignature/v1 as the witness gave it")
+	// ErrNotCosigned says that a checkpoint has no cosignature of that witness.
+	ErrNotCosigned = errors.New("audit: not cosigned by that witness")
 )

@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
 // An export is a text of JSON lines: one header, all records in order, all
-// checkpoints in order of size. Each line is as encoding/json writes it.
+// checkpoints in order of size, each followed by the cosignatures that it has. Each line is as encoding/json writes it.
 const exportFormat = "ligate-audit-export/1"
 
 // maxLineBytes bounds one line of an export: the largest entry, each octet of it
@@ -44,7 +45,7 @@ func (l *Log) Export(ctx context.Context, db querier, w io.Writer) error {
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	if err == nil && (len(notes) == 0 || notes[len(notes)-1] != string(newest)) {
+	if err == nil && (len(notes) == 0 || !strings.HasPrefix(notes[len(notes)-1], string(newest))) {
 		notes = append(notes, string(newest))
 	}
 	out := bufio.NewWriter(w)
@@ -67,7 +68,7 @@ func (l *Log) Export(ctx context.Context, db querier, w io.Writer) error {
 }
 
 func checkpoints(ctx context.Context, db querier) ([]string, error) {
-	rows, err := db.Query(ctx, "select note from audit_checkpoint order by size")
+	rows, err := db.Query(ctx, notesSQL+"order by c.size")
 	if err != nil {
 		return nil, fmt.Errorf("audit: read checkpoints: %w", err)
 	}

@@ -23,6 +23,8 @@ type Config struct {
 type Log struct {
 	origin string
 	signer note.Signer
+
+	gathering *gathering // of Record
 }
 
 // querier is a transaction, connection or pool.
@@ -42,7 +44,7 @@ func New(cfg Config) (*Log, error) {
 	if cfg.Origin == "" || cfg.Signer == nil || cfg.Signer.Name() != cfg.Origin {
 		return nil, errors.New("audit: Origin and a Signer of that name are required")
 	}
-	return &Log{origin: cfg.Origin, signer: cfg.Signer}, nil
+	return &Log{origin: cfg.Origin, signer: cfg.Signer, gathering: &gathering{waiting: map[beginner][]*waiter{}}}, nil
 }
 
 // NewKey makes a signing key for a log: the secret for the operator, the verifier
@@ -63,60 +65,17 @@ const lockID = 0x6c6967617465 // "ligate"
 // append last in a transaction. tx must be read committed: a transaction with an
 // older view of the log fails.
 func (l *Log) Append(ctx context.Context, tx pgx.Tx, e Entry) (int64, error) {
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	e.Time = e.Time.UTC().Truncate(time.Microsecond)
-	if err := e.validate(); err != nil {
-		return 0, err
-	}
-	var h head
-	begin := &pgx.Batch{}
-	begin.Queue("select pg_advisory_xact_lock($1)", int64(lockID))
-	begin.Queue(headSQL).QueryRow(h.scan)
-	if err := tx.SendBatch(ctx, begin).Close(); err != nil {
-		return 0, fmt.Errorf("audit: wait for other writers: %w", err)
-	}
-	if err := h.check(); err != nil {
-		return 0, err
-	}
-	salt := make([]byte, saltBytes)
-	_, _ = rand.Read(salt) // never fails
-	record := e.canonical()
-	commitment := commit(salt, record)
-	hashes, err := tlog.StoredHashes(h.size, commitment, hashReader{ctx, tx})
-	if err != nil {
-		return 0, fmt.Errorf("audit: compute hashes: %w", err)
-	}
-	raw := make([][]byte, len(hashes))
-	for i := range hashes {
-		raw[i] = hashes[i][:]
-	}
-	insert := &pgx.Batch{}
-	insert.Queue(`insert into audit_entry (index, time, actor, action, warrant, record, salt, commitment)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`, h.size, e.Time, e.Actor, e.Action, e.Warrant, record, salt, commitment)
-	insert.Queue(`insert into audit_hash (id, hash) select $1 + n - 1, hash from unnest($2::bytea[]) with ordinality as new (hash, n)`,
-		tlog.StoredHashIndex(0, h.size), raw)
-	if err := tx.SendBatch(ctx, insert).Close(); err != nil {
-		return 0, fmt.Errorf("audit: append entry: %w", err)
-	}
-	return h.size, nil
+	return l.AppendAll(ctx, tx, []Entry{e})
 }
 
-// Record appends e in a transaction of its own.
+// Record appends e in a transaction of its own, which it may share with other Records
+// of the same moment; when it returns, the entry is committed or will never be.
 func (l *Log) Record(ctx context.Context, db beginner, e Entry) (index int64, err error) {
-	tx, err := db.Begin(ctx)
+	r, err := makeRow(e, time.Now())
 	if err != nil {
-		return 0, fmt.Errorf("audit: begin: %w", err)
-	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // no effect after Commit
-	if index, err = l.Append(ctx, tx, e); err != nil {
 		return 0, err
 	}
-	if err := tx.Commit(ctx); err != nil {
-		return 0, fmt.Errorf("audit: commit: %w", err)
-	}
-	return index, nil
+	return l.gathering.record(ctx, l, db, r)
 }
 
 // Size returns the number of entries.

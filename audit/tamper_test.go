@@ -3,6 +3,7 @@ package audit_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,18 +16,42 @@ import (
 	"github.com/ligate/ligate/audit"
 )
 
+const peopleSQL = `set local session_replication_role = replica; insert into person (id, name, role, cert, added_by, confirmed_by, created_at) values
+	('person-8', 'Eight', 'drafter', repeat('8', 64), 'root1', 'root2', now()), ('person-9', 'Nine', 'approver', repeat('9', 64), 'root1', 'root2', now()) on conflict do nothing; set local session_replication_role = origin`
+
+// erase has person-8 ask and person-9 confirm.
 func erase(t *testing.T, l *audit.Log, pool *pgxpool.Pool, indexes ...int64) error {
 	t.Helper()
-	tx, err := pool.Begin(t.Context())
+	return pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		id := request(t, tx, indexes...)
+		if id == "" {
+			return audit.ErrErase
+		}
+		by := audit.Entry{Actor: "person-9", Role: "approver", Reason: "retention ended"}
+		_, err := l.Erase(t.Context(), tx, by, audit.Erasure{Request: id, AskedBy: "person-8", Entries: indexes})
+		return err
+	})
+}
+
+// request is one that person-8 made and person-9 confirmed; empty if the database takes
+// none of that shape.
+func request(t *testing.T, tx pgx.Tx, indexes ...int64) (id string) {
+	t.Helper()
+	if len(indexes) == 0 {
+		return ""
+	}
+	id = fmt.Sprint("request ", indexes)
+	if _, err := tx.Exec(t.Context(), peopleSQL, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	_, err := tx.Exec(t.Context(), "insert into audit_request (id, kind, entries, reason, asked_by, asked_at) values ($1, 'erase', $2, 'x', 'person-8', now())", id, indexes)
+	if err == nil {
+		_, err = tx.Exec(t.Context(), "update audit_request set confirmed_by = 'person-9', confirmed_at = now() where id = $1", id)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	by := audit.Entry{Actor: "person-9", Role: "owner", Reason: "retention ended"}
-	if _, err := l.Erase(t.Context(), tx, by, indexes); err != nil {
-		_ = tx.Rollback(t.Context())
-		return err
-	}
-	return tx.Commit(t.Context())
+	return id
 }
 
 // The database refuses to rewrite history, its owner's too.
@@ -93,7 +118,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("erased entry: %+v, %v", gone, err)
 	}
 	said, err := l.Entry(t.Context(), pool, 6)
-	if err != nil || said.Entry.Action != audit.ActionErase || said.Entry.Detail["entries"] != "1-2,4" || said.Entry.Actor != "person-9" {
+	if err != nil || said.Entry.Action != audit.ActionErase || said.Entry.Detail["entries"] != "1-2,4" || said.Entry.Detail["asked_by"] != "person-8" || said.Entry.Actor != "person-9" {
 		t.Errorf("entry of the erasure: %+v, %v", said.Entry, err)
 	}
 	for name, indexes := range map[string][]int64{"nothing": nil, "again": {2}, "an erasure": {6}, "not there": {3, 99}} {

@@ -20,7 +20,9 @@ type Report struct {
 	Entries     int64
 	Erased      int64 // whose record was erased by rule
 	Checkpoints int
-	Signed      int64    // size of the largest checkpoint that holds
+	Signed      int64 // size of the largest checkpoint that holds
+	Witnesses   []Witnessing
+	Unwitnessed int64    // entries at the end that no witness cosigned, where witnesses were given
 	Faults      []string // each names the entry or checkpoint; none means the log is whole
 }
 
@@ -35,11 +37,16 @@ func (r Report) OK() bool { return len(r.Faults) == 0 }
 // the export must hold what they sign. An unreadable export is an error; a readable
 // one that lies gives faults.
 func Verify(r io.Reader, verifierKey string, known ...[]byte) (Report, error) {
-	verifier, err := note.NewVerifier(verifierKey)
+	return VerifyWith(r, Options{Key: verifierKey, Known: known})
+}
+
+// VerifyWith is Verify that also looks at what witnesses cosigned and when.
+func VerifyWith(r io.Reader, o Options) (Report, error) {
+	verifier, err := note.NewVerifier(o.Key)
 	if err != nil {
 		return Report{}, errors.New("audit: bad verifier key: want NAME+HASH+KEY as the operator gave it")
 	}
-	v := &verification{verifier: verifier}
+	v := &verification{verifier: verifier, witnessing: newWitnessing(o)}
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, maxLineBytes)
 	for n := 1; in.Scan(); n++ {
@@ -53,7 +60,8 @@ func Verify(r io.Reader, verifierKey string, known ...[]byte) (Report, error) {
 	if !v.started {
 		return Report{}, errors.New("audit: the export has no header")
 	}
-	v.finish(known)
+	v.finish(o.Known)
+	v.finishWitnessing()
 	return v.report, nil
 }
 
@@ -66,6 +74,8 @@ type verification struct {
 	hashes   tlogHashes // of the tree so far
 	erased   []int64    // places of records that are gone, ascending
 	erasures []span     // what erasures on the log name
+
+	witnessing *witnessing
 }
 
 // tlogHashes are stored hashes by tlog.StoredHashIndex.
@@ -106,7 +116,11 @@ func (v *verification) line(n int, raw []byte) error {
 		return v.record(*l.Record)
 	case l.Checkpoint != nil && l.Header == nil && l.Record == nil && v.started:
 		v.report.Checkpoints++
-		v.report.Signed = max(v.report.Signed, v.checkpoint("checkpoint", v.report.Checkpoints, []byte(*l.Checkpoint)))
+		size := v.checkpoint("checkpoint", v.report.Checkpoints, []byte(*l.Checkpoint))
+		v.report.Signed = max(v.report.Signed, size)
+		if size > 0 {
+			v.cosignatures([]byte(*l.Checkpoint), size)
+		}
 		return nil
 	}
 	return fmt.Errorf("audit: line %d of the export does not belong there", n)
@@ -134,6 +148,7 @@ func (v *verification) record(r Record) error {
 	}
 	v.next = max(v.next, r.Index+1)
 	place := v.report.Entries
+	v.witnessing.entry(r)
 	switch {
 	case len(r.Commitment) != tlog.HashSize:
 		v.fault("entry %d: commitment has the wrong size", r.Index)
@@ -146,6 +161,9 @@ func (v *verification) record(r Record) error {
 		spans, ok := parseSpans(r.Entry.Detail[detailEntries], place)
 		if !ok {
 			v.fault("entry %d: an erasure that does not say of what", r.Index)
+		}
+		if by := r.Entry.Detail[detailAskedBy]; by == "" || by == r.Entry.Actor {
+			v.fault("entry %d: an erasure by one person", r.Index)
 		}
 		v.erasures = append(v.erasures, spans...)
 	}

@@ -45,7 +45,7 @@ func TestUpAppliesAllOnceAlsoAtOnce(t *testing.T) {
 		t.Fatalf("%d migrations, %v", len(after), err)
 	}
 	for i, m := range after {
-		if !m.Applied || m.Version != int64(i+1) {
+		if !m.Applied || i > 0 && m.Version <= after[i-1].Version {
 			t.Errorf("migration %d: %+v", i+1, m)
 		}
 	}

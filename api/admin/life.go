@@ -108,6 +108,9 @@ func (h *handlers) history(ctx context.Context, in *idInput) (*historyOutput, er
 			At: e.At.UTC(), Act: e.Act, Version: e.Version, From: e.From, To: e.To, By: string(e.By), Name: e.Name, Role: e.Role,
 			Source: e.Source, Reason: e.Reason, Object: e.Object,
 		}
+		if by.Role == warrant.Auditor { // sees pseudonyms
+			out.Body.Items[i].Name = ""
+		}
 	}
 	return out, nil
 }

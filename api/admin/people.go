@@ -122,6 +122,9 @@ func (h *handlers) listPeople(ctx context.Context, _ *struct{}) (*peopleOutput, 
 	out.Body.Items = make([]personView, len(all))
 	for i, p := range all {
 		out.Body.Items[i] = viewPerson(p)
+		if c.Role == auth.Auditor { // sees pseudonyms; POST /audit/v1/unmask tells a name
+			out.Body.Items[i].Name, out.Body.Items[i].Certificate = "", ""
+		}
 	}
 	return out, nil
 }
@@ -168,6 +171,11 @@ func (h *handlers) listAgencies(ctx context.Context, _ *struct{}) (*agenciesOutp
 	out.Body.Items = make([]agencyView, len(all))
 	for i, a := range all {
 		out.Body.Items[i] = viewAgency(a)
+		if by.Role == warrant.Auditor {
+			for n := range out.Body.Items[i].People {
+				out.Body.Items[i].People[n].Name = ""
+			}
+		}
 	}
 	return out, nil
 }

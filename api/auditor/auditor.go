@@ -15,10 +15,14 @@ import (
 	"github.com/ligate/ligate/api/auth"
 	"github.com/ligate/ligate/api/problem"
 	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/audit/review"
 )
 
 // Config is what the auditor's API needs; all fields are required.
-type Config struct{ Log Log }
+type Config struct {
+	Log    Log
+	Review *review.Store
+}
 
 // Log is the audit log with its database. Implementations are safe for concurrent
 // use.
@@ -29,27 +33,39 @@ type Log interface {
 	InclusionProof(ctx context.Context, index, size int64) ([]tlog.Hash, error)
 	ConsistencyProof(ctx context.Context, older, newer int64) ([]tlog.Hash, error)
 	Export(ctx context.Context, w io.Writer) error
+	Witnessed(ctx context.Context) ([]byte, error)
+	Tile(ctx context.Context, path string) ([]byte, error)
 }
 
-type handlers struct{ log Log }
+type handlers struct {
+	log    Log
+	review *review.Store
+}
 
 // Register adds the operations to the API.
 func Register(api huma.API, cfg Config) {
-	h := &handlers{log: cfg.Log}
+	h := &handlers{log: cfg.Log, review: cfg.Review}
+	h.registerRequests(api)
+	h.registerReports(api)
 	huma.Register(api, op("/entries", "list-audit-entries", "Entries in the order of the tree"), h.entries)
 	huma.Register(api, op("/checkpoint", "get-checkpoint", "The newest signed tree head (C2SP tlog-checkpoint)"), h.checkpoint)
 	huma.Register(api, op("/proof/inclusion", "prove-inclusion", "That an entry is in a tree (RFC 6962)"), h.inclusion)
 	huma.Register(api, op("/proof/consistency", "prove-consistency", "That a tree begins with an older one (RFC 6962)"), h.consistency)
 	huma.Register(api, op("/export", "export-log", "The whole log, for ligate audit verify"), h.export)
+	huma.Register(api, op("/log/checkpoint", "get-log-checkpoint", "The newest witnessed tree head (C2SP tlog-tiles)"), h.logCheckpoint)
+	huma.Register(api, op("/log/tile/{level}/*", "get-log-tile", "A tile of hashes, or of entries' commitments (C2SP tlog-tiles)"), h.tile)
 }
 
 func op(path, id, summary string) huma.Operation {
 	return huma.Operation{Method: http.MethodGet, Path: "/audit/v1" + path, OperationID: id, Summary: summary, Tags: []string{"audit"}}
 }
 
-// look admits the auditor and records what is looked at.
-func (h *handlers) look(ctx context.Context, action, object string) error {
-	c, err := auth.Require(ctx, auth.Auditor)
+// look admits the auditor, or who has one of the roles, and records what is looked at.
+func (h *handlers) look(ctx context.Context, action, object string, roles ...auth.Role) error {
+	if len(roles) == 0 {
+		roles = []auth.Role{auth.Auditor}
+	}
+	c, err := auth.Require(ctx, roles...)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/ligate/ligate/api/problem"
+	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/warrant"
 )
 
@@ -56,6 +57,14 @@ type Caller struct {
 	refused func(ctx context.Context, why Reason, object string)
 	counted func()
 	op      string // operation id
+}
+
+// Actor is how the caller stands on the audit log: a pseudonym.
+func (c Caller) Actor() string {
+	if c.Role == Agency {
+		return audit.AgencyActor(string(c.Agency.ID), c.Cert)
+	}
+	return string(c.Person.ID)
 }
 
 type callerKey struct{}

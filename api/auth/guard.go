@@ -104,11 +104,7 @@ func (g *Guard) once(c Caller) (refused func(context.Context, Reason, string), c
 	said := false
 	refused = func(ctx context.Context, why Reason, object string) {
 		said = true
-		f := Refused{Why: why, Who: string(c.Person.ID), Role: string(c.Role), Object: object, Source: c.Source}
-		if c.Role == Agency {
-			f.Who = string(c.Agency.ID) + "/" + c.Name
-		}
-		g.cfg.Refusals.Refuse(ctx, f)
+		g.cfg.Refusals.Refuse(ctx, Refused{Why: why, Who: c.Actor(), Role: string(c.Role), Object: object, Source: c.Source})
 	}
 	return refused, func() {
 		if !said {
@@ -237,9 +233,10 @@ func Source(r *http.Request) string {
 }
 
 // asksFresh tells the operations that ask for a second factor not older than
-// FreshFor: all that approve or purge, by their ids.
+// FreshFor: all that approve or purge, by their ids, and who tells a name or takes a
+// record away.
 func asksFresh(operation string) bool {
-	return strings.HasPrefix(operation, "approve-") || strings.HasPrefix(operation, "purge-")
+	return strings.HasPrefix(operation, "approve-") || strings.HasPrefix(operation, "purge-") || operation == "confirm-unmask" || operation == "confirm-erasure"
 }
 
 // Operation holds what each operation asks of every caller: that a machine token

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ligate/ligate/api/auth"
 	"github.com/ligate/ligate/api/problem"
@@ -30,6 +31,13 @@ import (
 type Config struct {
 	Warrants *pgstore.Store
 	Evidence *evidence.Store
+	Log      log
+}
+
+// log is the audit log with its database.
+type log interface {
+	Witnessed(ctx context.Context) ([]byte, error)
+	ConsistencyProof(ctx context.Context, older, newer int64) ([]tlog.Hash, error)
 }
 
 type handlers struct{ cfg Config }
@@ -40,19 +48,20 @@ const base = "/handover/v1/intercepts"
 func Register(api huma.API, cfg Config) {
 	h := &handlers{cfg: cfg}
 	session := base + "/{liid}/sessions/{cin}"
-	huma.Register(api, op(http.MethodGet, base, "list-intercepts", "Your intercepts"), h.intercepts)
-	huma.Register(api, op(http.MethodGet, base+"/{liid}", "get-intercept", "One intercept"), h.intercept)
-	huma.Register(api, op(http.MethodGet, base+"/{liid}/sessions", "list-sessions", "Sessions (CINs) of an intercept"), h.sessions)
-	huma.Register(api, op(http.MethodGet, session, "get-session", "One session"), h.session)
-	huma.Register(api, op(http.MethodPost, session+"/ack", "ack-session", "Receipt for a session up to its chain head"), h.ack)
+	huma.Register(api, h.op(http.MethodGet, base, "list-intercepts", "Your intercepts"), h.intercepts)
+	huma.Register(api, h.op(http.MethodGet, base+"/{liid}", "get-intercept", "One intercept"), h.intercept)
+	huma.Register(api, h.op(http.MethodGet, base+"/{liid}/sessions", "list-sessions", "Sessions (CINs) of an intercept"), h.sessions)
+	huma.Register(api, h.op(http.MethodGet, session, "get-session", "One session"), h.session)
+	huma.Register(api, h.op(http.MethodPost, session+"/ack", "ack-session", "Receipt for a session up to its chain head"), h.ack)
+	huma.Register(api, h.op(http.MethodGet, "/handover/v1/log/consistency", "prove-log-consistency", "That the audit log of a checkpoint begins with that of an older one"), h.consistency)
 	for _, kind := range []segment.Kind{segment.KindIRI, segment.KindCC} {
-		huma.Register(api, op(http.MethodGet, session+"/"+string(kind), "list-"+string(kind), "Sealed segments"), h.segments(kind))
-		huma.Register(api, op(http.MethodGet, session+"/"+string(kind)+"/{number}", "get-"+string(kind), "One sealed segment (age)"), h.octets(kind))
+		huma.Register(api, h.op(http.MethodGet, session+"/"+string(kind), "list-"+string(kind), "Sealed segments"), h.segments(kind))
+		huma.Register(api, h.op(http.MethodGet, session+"/"+string(kind)+"/{number}", "get-"+string(kind), "One sealed segment (age)"), h.octets(kind))
 	}
 }
 
-func op(method, path, id, summary string) huma.Operation {
-	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{"handover"}}
+func (h *handlers) op(method, path, id, summary string) huma.Operation {
+	return huma.Operation{Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{"handover"}, Middlewares: huma.Middlewares{h.tell}}
 }
 
 // enter admits an agency to one of its LIIDs and records the access. An unknown
@@ -77,7 +86,7 @@ func (h *handlers) enter(ctx context.Context, liid, action, object string) (auth
 
 func entry(c auth.Caller, action, liid, object string) audit.Entry {
 	return audit.Entry{
-		Actor: string(c.Agency.ID) + "/" + c.Name, Role: "agency", Action: action, Warrant: liid, Object: object, Result: "done",
+		Actor: c.Actor(), Role: "agency", Action: action, Warrant: liid, Object: object, Result: "done",
 		Source: c.Source, Detail: map[string]string{"certificate": c.Cert},
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ligate/ligate/api/auth"
 	"github.com/ligate/ligate/api/problem"
+	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/hi1"
 	"github.com/ligate/ligate/warrant/pgstore"
@@ -72,7 +73,7 @@ func Register(api huma.API, cfg Config) {
 // caller admits a person of an agency.
 func caller(ctx context.Context) (auth.Caller, pgstore.HI1Caller, error) {
 	c, err := auth.Require(ctx, auth.Agency)
-	return c, pgstore.HI1Caller{Agency: c.Agency.ID, Person: c.Name, Cert: c.Cert, Source: c.Source}, err
+	return c, pgstore.HI1Caller{Agency: c.Agency.ID, Person: audit.Pseudonym(c.Cert), Cert: c.Cert, Source: c.Source}, err
 }
 
 // form is one of the two forms of a message.

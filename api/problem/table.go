@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/audit/review"
 	"github.com/ligate/ligate/mediation/evidence"
 	"github.com/ligate/ligate/warrant"
 )
@@ -30,6 +31,13 @@ func table() []row {
 		{evidence.ErrPage, http.StatusBadRequest, BadRequest, "bad cursor or limit: take next from the page before"},
 		{audit.ErrFilter, http.StatusBadRequest, BadRequest, "bad cursor or limit: take next from the page before"},
 		{audit.ErrRange, http.StatusBadRequest, BadRequest, "the tree is not that large"},
+		{review.ErrNotFound, http.StatusNotFound, NotFound, "there is no such thing, or it is not yours"},
+		{review.ErrFourEyes, http.StatusForbidden, FourEyes, "who asked cannot confirm: another person must"},
+		{review.ErrRole, http.StatusForbidden, Forbidden, "your role may not do this"},
+		{review.ErrState, http.StatusConflict, WrongState, "it was confirmed already"},
+		{review.ErrReason, http.StatusUnprocessableEntity, Invalid, "reason: say why, in at most 2000 characters"},
+		{review.ErrPeriod, http.StatusUnprocessableEntity, Invalid, "from and until: want from before until, and at most two years"},
+		{audit.ErrErase, http.StatusConflict, WrongState, "only existing records that are no erasures can be erased: look at the entries again and ask anew"},
 		{evidence.ErrStale, http.StatusConflict, Stale, "the session has grown or the chain head is another: fetch and verify again"},
 	}
 }

@@ -45,6 +45,7 @@ type agencyPullCmd struct {
 	Keys   string `required:"" type:"existingdir" help:"Folder that keygen made."`
 	Dir    string `required:"" type:"path" help:"Where sessions go: DIR/sealed, later DIR/opened."`
 	LIID   string `name:"liid" help:"Only this intercept; default all of yours."`
+	LogKey string `type:"existingfile" help:"File with the operator's audit log key (audit.pub): then the checkpoints that come along must be signed by it."`
 	Ack    bool   `help:"Verify each ended session with the keys and send the operator a receipt."`
 }
 
@@ -53,9 +54,17 @@ func (c *agencyPullCmd) Run(ctx context.Context, s streams) error {
 	if !validFingerprint(c.Server) {
 		return usagef("--server: want the SHA-256 of the API's certificate: 64 lower-case hexadecimal digits")
 	}
-	client, err := agency.New(agency.Config{
-		URL: c.API, Server: c.Server, Keys: c.Keys, Dir: c.Dir, Log: logging.New(s.err, slog.LevelWarn),
-	})
+	cfg := agency.Config{URL: c.API, Server: c.Server, Keys: c.Keys, Dir: c.Dir, Log: logging.New(s.err, slog.LevelWarn)}
+	if c.LogKey != "" {
+		text, err := os.ReadFile(c.LogKey)
+		if err != nil {
+			return fmt.Errorf("read log key: %w", err)
+		}
+		if cfg.LogKey, err = agency.ParseLogKey(string(text)); err != nil {
+			return &usageError{err}
+		}
+	}
+	client, err := agency.New(cfg)
 	if err != nil {
 		return &usageError{err}
 	}

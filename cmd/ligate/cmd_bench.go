@@ -17,6 +17,7 @@ type benchCmd struct {
 	Mediation benchMediationCmd `cmd:"" help:"Packets a second through mediation; approval to tap."`
 	Store     benchStoreCmd     `cmd:"" help:"Sealing, and commits of sealed segments."`
 	Tasking   benchTaskingCmd   `cmd:"" help:"Approval to tap on every gateway, and revocation to silence, beside many Tasks."`
+	Audit     benchAuditCmd     `cmd:"" help:"Entries a second on the audit log with a checkpoint each second; offline verification."`
 	Peers     benchPeersCmd     `cmd:"" help:"The gateway beside Debian's rtpengine and kamailio, on the same load."`
 	Load      benchLoadCmd      `cmd:"" hidden:"" help:"The load process of the measurements."`
 	Gateway   benchGatewayCmd   `cmd:"" hidden:"" help:"The gateway process of the comparisons."`

@@ -19,6 +19,7 @@ type config struct {
 	Gateway    gatewayConfig   `yaml:"gateway"`
 	Mediation  mediationConfig `yaml:"mediation"`
 	Admin      adminConfig     `yaml:"admin"`
+	Audit      auditConfig     `yaml:"audit"`
 }
 
 type logConfig struct {
@@ -260,6 +261,7 @@ func (c *config) setDefaults() {
 		c.Admin.ReconcileEvery = duration(defaultReconcileEvery)
 	}
 	c.Admin.SignIn.setDefaults()
+	c.Audit.setDefaults()
 	c.Gateway.setDefaults()
 	c.Mediation.X2X3.setDefaults()
 	if len(c.Admin.Names) == 0 {

@@ -100,6 +100,7 @@ func (c checker) check(cfg *config, roles []role) {
 	}
 	if slices.Contains(roles, roleAdmin) {
 		c.checkAdmin(cfg)
+		c.checkAudit(cfg.Audit)
 	}
 }
 

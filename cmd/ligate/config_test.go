@@ -55,6 +55,10 @@ func TestConfigFaults(t *testing.T) {
 		"plain cluster":      {change("urls: [] ", `urls: ["nats://192.0.2.1:4222"] `), "urls: [", "bus.cluster.urls[0]: want ca, certificate and key"},
 		"cluster by http":    {change("urls: [] ", `urls: ["http://127.0.0.1:4222"] `), "urls: [", "bus.cluster.urls[0]: want tls://host:port"},
 		"half a TLS cluster": {change(`ca: ""                       #`, `ca: "ca.pem" #`), "cluster:", "bus.cluster: want ca, certificate and key"},
+		"lazy checkpoints":   {change("checkpoint_every: 1m", "checkpoint_every: 1h"), "checkpoint_every", "audit.checkpoint_every: want 100ms to 1m"},
+		"hasty audit alarm":  {change("unwitnessed_alarm: 5m", "unwitnessed_alarm: 10s"), "unwitnessed_alarm", "audit.unwitnessed_alarm: want at least checkpoint_every"},
+		"witness in clear":   {change("witnesses: [] ", `witnesses: [{url: "http://w.example:8460"}] `), "witnesses: [", "audit.witnesses[0].url: want https://host:port"},
+		"witness's key":      {change("witnesses: [] ", `witnesses: [{url: "https://w.example:8460", key: x}] `), "witnesses: [", "audit.witnesses[0].key: want the witness's verifier key"},
 		"replicas":           {change("replicas: 3", "replicas: 7"), "replicas: 7", "bus.cluster.replicas: want 1 to 5"},
 		"listen and cluster": {
 			strings.Replace(change("urls: [] ", `urls: ["nats://127.0.0.1:4222"] `), `listen: ""                     # host`, `listen: "127.0.0.1:4223" # host`, 1),

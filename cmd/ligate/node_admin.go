@@ -5,21 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/ligate/ligate/api"
 	"github.com/ligate/ligate/api/admin"
 	"github.com/ligate/ligate/api/auditor"
 	"github.com/ligate/ligate/api/handover"
 	"github.com/ligate/ligate/api/hi1"
-	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/audit/review"
 	"github.com/ligate/ligate/internal/pki"
 	lihi1 "github.com/ligate/ligate/li/hi1"
 	"github.com/ligate/ligate/li/x1"
@@ -48,6 +44,13 @@ func (n *node) buildAdmin() error {
 	if err != nil {
 		return err
 	}
+	reviews, err := review.New(review.Config{Pool: n.db.pool, Log: n.db.log})
+	if err != nil {
+		return err
+	}
+	if err := n.buildWitnessing(); err != nil {
+		return err
+	}
 	orders, err := n.openHI1()
 	if err != nil {
 		return err
@@ -60,8 +63,8 @@ func (n *node) buildAdmin() error {
 			Reconcile: func(ctx context.Context) ([]admin.FindingView, error) { return reconcile(ctx, tasker) },
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },
 		},
-		Handover: handover.Config{Warrants: n.db.warrants, Evidence: store},
-		Auditor:  auditor.Config{Log: auditDB{log: n.db.log, pool: n.db.pool}},
+		Handover: handover.Config{Warrants: n.db.warrants, Evidence: store, Log: n.db.log.On(n.db.pool)},
+		Auditor:  auditor.Config{Log: n.db.log.On(n.db.pool), Review: reviews},
 	})
 	if err != nil {
 		return err
@@ -221,38 +224,3 @@ func (n *node) listen(name, addr string, cfg *tls.Config, h http.Handler) error 
 	n.log.Info("listening", slog.String("component", name), slog.String("listen", l.Addr().String()))
 	return nil
 }
-
-// auditDB is the audit log on its database.
-type auditDB struct {
-	log  *audit.Log
-	pool *pgxpool.Pool
-}
-
-// Record appends an entry in a transaction of its own.
-func (a auditDB) Record(ctx context.Context, e audit.Entry) error {
-	_, err := a.log.Record(ctx, a.pool, e)
-	return err
-}
-
-// Entries lists entries.
-func (a auditDB) Entries(ctx context.Context, f audit.Filter) ([]audit.Record, string, error) {
-	return a.log.Entries(ctx, a.pool, f)
-}
-
-// Checkpoint signs the tree as it stands.
-func (a auditDB) Checkpoint(ctx context.Context) ([]byte, error) {
-	return a.log.Checkpoint(ctx, a.pool)
-}
-
-// InclusionProof proves that an entry is in a tree.
-func (a auditDB) InclusionProof(ctx context.Context, index, size int64) ([]tlog.Hash, error) {
-	return a.log.InclusionProof(ctx, a.pool, index, size)
-}
-
-// ConsistencyProof proves that a tree begins with an older one.
-func (a auditDB) ConsistencyProof(ctx context.Context, older, newer int64) ([]tlog.Hash, error) {
-	return a.log.ConsistencyProof(ctx, a.pool, older, newer)
-}
-
-// Export writes the whole log.
-func (a auditDB) Export(ctx context.Context, w io.Writer) error { return a.log.Export(ctx, a.pool, w) }

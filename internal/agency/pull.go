@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/mediation/evidence/open"
@@ -31,6 +33,8 @@ type Config struct {
 	Keys   string // folder that Keygen made
 	Dir    string // where pulled sessions go: DIR/sealed/LIID/CIN
 	Log    *slog.Logger
+
+	LogKey note.Verifier // of the operator's audit log; nil = checkpoints are compared, their signatures are not checked
 }
 
 const (
@@ -57,8 +61,9 @@ func (e *StatusError) Error() string {
 
 // Client fetches sealed sessions. Use it from one goroutine.
 type Client struct {
-	cfg  Config
-	http *http.Client
+	cfg   Config
+	http  *http.Client
+	shown *checkpoint // the largest that came along; nil = none yet
 }
 
 // New loads the keys.
@@ -94,7 +99,8 @@ func (c *Client) LIIDs(ctx context.Context) ([]li.LIID, error) {
 	return liids, err
 }
 
-// Pull fetches every session of a LIID that is not there yet and returns them all.
+// Pull fetches every session of a LIID that is not there yet and returns them all,
+// with ErrFork if the operator's audit log is not the one of the pull before.
 func (c *Client) Pull(ctx context.Context, liid li.LIID) ([]segment.SessionDoc, error) {
 	sessions, err := list[segment.SessionDoc](ctx, c, sessionsPath(liid))
 	if err != nil {
@@ -108,7 +114,7 @@ func (c *Client) Pull(ctx context.Context, liid li.LIID) ([]segment.SessionDoc, 
 			return nil, fmt.Errorf("pull session %d: %w", s.CIN, err)
 		}
 	}
-	return sessions, nil
+	return sessions, c.CheckLog(ctx)
 }
 
 func sessionsPath(liid li.LIID) string {
@@ -262,6 +268,9 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte, 
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("pull: ask the operator: %w", err)
+	}
+	if err := c.note(resp.Header); err != nil {
+		return nil, errors.Join(err, resp.Body.Close())
 	}
 	if resp.StatusCode < http.StatusBadRequest {
 		return resp, nil

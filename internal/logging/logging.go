@@ -20,7 +20,7 @@ import (
 func allowed() []string {
 	return []string{
 		"action", "alarm", "attempt", "backlog", "bytes", "calls", "code", "component", "count", "data_dir",
-		"duration", "err", "gateway", "index", "items", "library", "limit", "listen", "listeners", "method", "network",
+		"duration", "err", "gateway", "index", "items", "library", "limit", "listen", "listeners", "method", "network", "origin",
 		"peer", "peers", "pid", "reason", "result", "role", "roles", "route", "rule", "size", "state", "status", "step",
 		"stream", "threads", "url_host", "version", "withheld",
 	}

@@ -211,7 +211,7 @@ func (s *Store) Ack(ctx context.Context, a Ack) (segment.AckDoc, error) {
 			return fmt.Errorf("evidence: add receipt: %w", redact(err))
 		}
 		_, err = s.audit.Append(ctx, tx, audit.Entry{
-			Actor: a.Agency + "/" + a.Person, Role: "agency", Action: "session.ack", Warrant: string(a.LIID), Object: fmt.Sprintf("cin %d", a.CIN),
+			Actor: audit.AgencyActor(a.Agency, a.Cert), Role: "agency", Action: "session.ack", Warrant: string(a.LIID), Object: fmt.Sprintf("cin %d", a.CIN),
 			Result: "done", Source: a.Source, Detail: map[string]string{"chain": a.ChainHead, "certificate": a.Cert},
 		})
 		return err
