@@ -209,6 +209,7 @@ type adminConfig struct {
 	HI1            bool              `yaml:"hi1"`             // electronic orders of agencies (TS 103 120)
 	SignIn         signInConfig      `yaml:"sign_in"`         // beside certificates; without origin none
 	Documents      documentsConfig   `yaml:"documents"`       // papers of warrants
+	Profile        string            `yaml:"profile"`         // of the jurisdiction: de, nl, uk, us or a file; empty = none
 }
 
 type documentsConfig struct {

@@ -73,6 +73,13 @@ func openWarrants(cfg *config, db *database) (*pgstore.Store, error) {
 	store := pgstore.Config{Pool: db.pool, Audit: db.log, Limits: warrant.Limits{
 		CountryCode: cfg.NumberPlan.CountryCode, NeedsOrder: cfg.Admin.Documents.Required,
 	}}
+	law, err := cfg.Admin.profile()
+	if err != nil {
+		return nil, err
+	}
+	if law != nil {
+		store.Limits = law.Limits(store.Limits)
+	}
 	if keepers := cfg.Admin.Documents.Recipients; len(keepers) > 0 {
 		sealer, err := document.New(keepers)
 		if err != nil {
