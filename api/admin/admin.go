@@ -24,6 +24,7 @@ type Config struct {
 	Gateways  func() []GatewayView
 	CheckKeys func(recipients []string) error // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
+	Records   records // of what was intercepted: receipts, and what a purge destroyed
 	Changed   func() // what should be tapped may have changed
 	Inbox     *Inbox // orders of agencies; nil = there are none (no HI1)
 
@@ -46,6 +47,7 @@ func Register(api huma.API, cfg Config) {
 	h := &handlers{cfg: cfg}
 	h.registerWarrants(api)
 	h.registerLife(api)
+	h.registerRecords(api)
 	h.registerPeople(api)
 	if cfg.Origin != "" {
 		h.registerAccess(api)
