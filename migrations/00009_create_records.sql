@@ -81,7 +81,7 @@ create function incident_act_guard() returns trigger language plpgsql as $$
 declare
   last incident_act;
 begin
-  perform from incident where id = new.incident_id for update;
+  perform pg_advisory_xact_lock(hashtextextended('ligate record ' || new.incident_id, 0)); -- one writer an incident
   select * into last from incident_act where incident_id = new.incident_id order by number desc limit 1;
   if new.number <> coalesce(last.number, 0) + 1 then
     perform refuse('incident_act_consecutive');
@@ -213,7 +213,7 @@ create trigger review_close_never_changes before update or delete on review_clos
 -- +goose StatementBegin
 create function review_guard() returns trigger language plpgsql as $$
 begin
-  perform from review where quarter = new.quarter for update;
+  perform pg_advisory_xact_lock(hashtextextended('ligate record ' || new.quarter, 0)); -- one writer a review
   if tg_table_name = 'review_sample' then
     if exists (select from review_close where quarter = new.quarter) then
       perform refuse('review_is_closed');

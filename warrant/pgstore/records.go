@@ -75,6 +75,12 @@ func encode(f form.Form) ([]byte, error) {
 	return b, nil
 }
 
+// alone makes this transaction the only writer of a record.
+func alone(ctx context.Context, tx pgx.Tx, id string) error {
+	_, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('ligate record ' || $1, 0))", id)
+	return err
+}
+
 // record does f and appends e in one transaction; a refusal is recorded alone.
 func (s *Store) record(ctx context.Context, e audit.Entry, may error, f func(pgx.Tx, *audit.Entry) error) error {
 	if may != nil {

@@ -87,7 +87,7 @@ func (s *Store) ActOnIncident(ctx context.Context, by warrant.Actor, id string, 
 	var i warrant.Incident
 	e := entry(by, "incident."+string(a.Kind), "", id)
 	err := s.record(ctx, e, compliance(by), func(tx pgx.Tx, e *audit.Entry) error {
-		if _, err := tx.Exec(ctx, "select from incident where id = $1 for update", id); err != nil {
+		if err := alone(ctx, tx, id); err != nil {
 			return err
 		}
 		found, err := incidentsIn(ctx, tx, "where id = $1", id)

@@ -128,7 +128,7 @@ func (s *Store) addNotice(ctx context.Context, tx pgx.Tx, o Outage, agency warra
 func (s *Store) RecoverOutage(ctx context.Context, by warrant.Actor, id string, at time.Time, missing string) (Outage, error) {
 	var o Outage
 	err := s.record(ctx, entry(by, "outage.recover", "", id), compliance(by), func(tx pgx.Tx, _ *audit.Entry) error {
-		if _, err := tx.Exec(ctx, "select from outage where id = $1 for update", id); err != nil {
+		if err := alone(ctx, tx, id); err != nil {
 			return err
 		}
 		found, err := outagesIn(ctx, tx, "where o.id = $1", id)

@@ -211,7 +211,7 @@ func (s *Store) AddReviewResult(ctx context.Context, by warrant.Actor, quarter s
 func (s *Store) CloseReview(ctx context.Context, by warrant.Actor, quarter string) (Review, error) {
 	var r Review
 	err := s.record(ctx, entry(by, "review.close", "", quarter), auditor(by), func(tx pgx.Tx, _ *audit.Entry) error {
-		if _, err := tx.Exec(ctx, "select from review where quarter = $1 for update", quarter); err != nil {
+		if err := alone(ctx, tx, quarter); err != nil {
 			return err
 		}
 		found, err := reviewsIn(ctx, tx, "where v.quarter = $1", quarter)
