@@ -25,8 +25,8 @@ type Config struct {
 	CheckKeys func(recipients []string) error // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
 	Records   records // of what was intercepted: receipts, and what a purge destroyed
-	Changed   func() // what should be tapped may have changed
-	Inbox     *Inbox // orders of agencies; nil = there are none (no HI1)
+	Changed   func()  // what should be tapped may have changed
+	Inbox     *Inbox  // orders of agencies; nil = there are none (no HI1)
 
 	// Set by package api where people sign in by other ways than certificates.
 	Origin string        // of our pages, for enrolment links

@@ -177,7 +177,9 @@ func (h *handlers) purgeRecord(ctx context.Context, in *idInput) (*one[purgeView
 	return oneOf(v, err)
 }
 
-func showWord(w pgstore.Word) wordView { return wordView{By: string(w.By), At: w.At.UTC(), Reason: w.Reason} }
+func showWord(w pgstore.Word) wordView {
+	return wordView{By: string(w.By), At: w.At.UTC(), Reason: w.Reason}
+}
 
 type retentionView struct {
 	Kind   string     `json:"kind"`

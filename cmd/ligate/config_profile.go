@@ -15,16 +15,23 @@ func (a adminConfig) profile() (*profile.Profile, error) {
 	return profile.Open(a.Profile)
 }
 
-// checkProfile names every fault of a profile's own file, with its line there.
-func (c checker) checkProfile(name string) {
+// checkProfile names every fault of a profile's own file, with its line there. A
+// profile that allows no storing needs the operator's word: the sealed copy stays
+// until two people purge it.
+func (c checker) checkProfile(admin adminConfig) {
 	const key = "admin.profile"
-	if name == "" {
+	if admin.Profile == "" {
 		return
 	}
-	_, err := profile.Open(name)
+	p, err := profile.Open(admin.Profile)
+	if err == nil {
+		c.want(p.Delivery.Mode == profile.Store || admin.KeepsCopy, "admin.keeps_sealed_copy",
+			"want true, once your regulator agreed: the profile says buffer-only, and the sealed copy of what was pushed stays until two people purge it")
+		return
+	}
 	var faults *profile.FileError
 	if !errors.As(err, &faults) {
-		c.want(err == nil, key, "want de, nl, uk or us, or a profile's file that can be read")
+		c.want(false, key, "want de, nl, uk or us, or a profile's file that can be read")
 		return
 	}
 	for _, f := range faults.Faults {

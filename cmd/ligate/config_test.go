@@ -49,6 +49,7 @@ func TestConfigFaults(t *testing.T) {
 		"provider, no pages": {change(`issuer: "" `, `issuer: "https://id.example.net" `), "origin:", "admin.sign_in.origin: required with oidc"},
 		"endless session":    {change("absolute: 8h", "absolute: 48h"), "absolute:", "admin.sign_in.absolute: want up to 24h"},
 		"no profile":         {change(`profile: "" `, `profile: "at" `), "profile:", "admin.profile: want de, nl, uk or us"},
+		"buffer-only":        {change(`profile: "" `, `profile: "de" `), "keeps_sealed_copy:", "admin.keeps_sealed_copy: want true, once your regulator agreed"},
 		"idle too long":      {change("idle: 15m", "idle: 9h"), "idle:", "admin.sign_in.idle: want at least 1m"},
 		"bad peer role":      {change("role: trunk", "role: carrier"), "role: carrier", "gateway.peers[1].role: want core or trunk"},
 		"peer without port":  {change("addr: 127.0.0.3:5060", "addr: 127.0.0.3"), "addr: 127.0.0.3", "gateway.peers[1].addr: required"},
@@ -125,7 +126,8 @@ func TestConfigNamesEveryFaultOfAProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	check := func(name string) error {
-		_, err := parseConfig("f.yaml", []byte(strings.Replace(exampleConfig, `profile: "" `, fmt.Sprintf("profile: %q ", name), 1)), allRoles())
+		text := strings.Replace(exampleConfig, `profile: "" `, fmt.Sprintf("profile: %q ", name), 1)
+		_, err := parseConfig("f.yaml", []byte(strings.Replace(text, "keeps_sealed_copy: false", "keeps_sealed_copy: true", 1)), allRoles())
 		return err
 	}
 	err := check(file)

@@ -45,7 +45,9 @@ func (s *Store) IncidentForm(i warrant.Incident) form.Incident {
 }
 
 // IncidentNotices lists who must be told of an incident, and until when.
-func (s *Store) IncidentNotices(i warrant.Incident) []DueNotice { return s.notices("incident", i.FoundAt) }
+func (s *Store) IncidentNotices(i warrant.Incident) []DueNotice {
+	return s.notices("incident", i.FoundAt)
+}
 
 // OpenIncident opens an incident, with the first actions.
 func (s *Store) OpenIncident(ctx context.Context, by warrant.Actor, i warrant.Incident, actions []string) (warrant.Incident, error) {
