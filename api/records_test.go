@@ -132,3 +132,25 @@ func TestRecordsOfAWarrant(t *testing.T) {
 		t.Errorf("certificate: %s", a.field("text"))
 	}
 }
+
+// Names and texts that no database keeps are the caller's fault, not ours.
+func TestRecordsWithStrangeTexts(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for _, path := range []string{
+		"/incidents/%00", "/incidents/%ff", "/outages/%00", "/certifications/%00", "/reviews/%00", "/certifications?warrant=%00",
+		"/warrants/%00/retention", "/warrants/%ff/receipts", "/reviews/2026-Q9",
+	} {
+		if a := o.do("aud", "GET", "/admin/v1"+path, ""); a.status >= 500 || a.status == 200 && !strings.Contains(path, "?") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	for path, body := range map[string]string{
+		"/certifications": `{"type": "FISA", "reference": "a\u0000", "circumstances": "c", "numbers": ["1"], "start": "2026-01-01T00:00:00Z"}`,
+		"/incidents":      `{"found_at": "2026-01-01T00:00:00Z", "found_how": "a\u0000", "what": "w", "intrusion": "no", "actions": ["a"]}`,
+		"/outages":        `{"kind": "a\u0000", "effect": "e", "began": "2026-01-01T00:00:00Z", "expected_end": "2026-01-02T00:00:00Z", "contact": "c"}`,
+	} {
+		o.want(o.do("ann", "POST", "/admin/v1"+path, body), 422)
+	}
+	o.want(o.do("aud", "POST", "/admin/v1/reviews", `{"quarter": "x\u0000"}`), 422)
+}

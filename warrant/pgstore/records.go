@@ -98,7 +98,7 @@ func (s *Store) record(ctx context.Context, e audit.Entry, may error, f func(pgx
 
 // reading puts a look at records on the audit log before it is answered.
 func (s *Store) reading(ctx context.Context, by warrant.Actor, action, object string) error {
-	e := entry(by, action, "", object)
+	e := entry(by, action, "", printable(object))
 	if err := mayRead(by); err != nil {
 		return s.refused(ctx, e, err)
 	}

@@ -93,7 +93,8 @@ func (s *Store) Certifications(ctx context.Context, by warrant.Actor, id warrant
 	if err != nil {
 		return nil, fmt.Errorf("list certifications: %w", interpret(err))
 	}
-	return pgx.CollectRows(rows, scanCertification)
+	all, err := pgx.CollectRows(rows, scanCertification)
+	return all, interpret(err)
 }
 
 // Certification returns one. The reading is on the audit log first.

@@ -90,7 +90,7 @@ func interpret(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
-	if pg.Code == "22021" { // character_not_in_repertoire, such as NUL
+	if pg.Code == "22021" || pg.Code == "22P05" { // character_not_in_repertoire, untranslatable_character: such as NUL
 		return &warrant.RuleError{Rule: warrant.RuleIncomplete, Reason: "a text holds an octet that no text has"}
 	}
 	switch pg.ConstraintName {
@@ -170,11 +170,16 @@ func (s *Store) refused(ctx context.Context, e audit.Entry, err error) error {
 		return err
 	}
 	e.Result = "refused"
-	e.Object = strings.ReplaceAll(strings.ToValidUTF8(e.Object, "?"), "\x00", "?") // as the caller named it
+	e.Object = printable(e.Object)
 	if _, auditErr := s.audit.Record(ctx, s.pool, e); auditErr != nil {
 		return auditErr
 	}
 	return err
+}
+
+// printable is a name as a caller gave it, such as the log can keep.
+func printable(name string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(name, "?"), "\x00", "?")
 }
 
 // Record writes an audit entry in a transaction of its own: what only reads still
