@@ -174,8 +174,7 @@ create table review_sample (
   entry   bigint not null,
   place   int    not null,
   constraint review_sample_pk primary key (quarter, entry),
-  constraint review_sample_review foreign key (quarter) references review (quarter),
-  constraint review_sample_entry foreign key (entry) references audit_entry (index)
+  constraint review_sample_review foreign key (quarter) references review (quarter)
 );
 comment on table review_sample is 'The entries of the log that a review holds against the orders.';
 create trigger review_sample_never_changes before update or delete on review_sample for each row execute function never_changes();
@@ -217,6 +216,9 @@ begin
   if tg_table_name = 'review_sample' then
     if exists (select from review_close where quarter = new.quarter) then
       perform refuse('review_is_closed');
+    end if;
+    if not exists (select from review v join audit_entry e on e.index < v.checkpoint_size where v.quarter = new.quarter and e.index = new.entry) then
+      perform refuse('review_sample_of_the_checkpoint');
     end if;
   elsif not exists (select from person where id = new."by" and confirmed_by is not null and role = 'auditor') then
     perform refuse('review_by_auditor');

@@ -142,6 +142,7 @@ func TestNoSQLChangesRecords(t *testing.T) {
 		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'agrees', '', '%s', '', now()", s.quarter, s.other, aud)):  "review_result_sample",
 		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'differs', '', '%s', '', now()", s.quarter, s.entry, aud)): "review_result_has_finding",
 		result("review_sample", "quarter, entry, place", fmt.Sprintf("'%s', %d, 9", s.done, s.entry)):                                                                  "review_is_closed",
+		result("review_sample", "quarter, entry, place", "'"+s.quarter+"', 1000000, 9"):                                                                                "review_sample_of_the_checkpoint",
 		"insert into review values ('" + s.done + "', 0, 200, 1, sha256(''), sha256(''), '" + aud + "', '', now())":                                                    "review_pk",
 	} {
 		try(app, sql, stops)
