@@ -36,6 +36,7 @@ import (
 	"github.com/ligate/ligate/warrant"
 	"github.com/ligate/ligate/warrant/document"
 	"github.com/ligate/ligate/warrant/pgstore"
+	"github.com/ligate/ligate/warrant/profile"
 )
 
 var server *pgtest.Server
@@ -62,7 +63,10 @@ type office struct {
 
 func (o *office) now() time.Time { return time.Now().Add(time.Duration(o.ahead.Load())) }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T) *office { return newOfficeUnder(t, nil) }
+
+// newOfficeUnder is an office under a jurisdiction's profile; nil = none.
+func newOfficeUnder(t *testing.T, law *profile.Profile) *office {
 	t.Helper()
 	o := &office{t: t, certs: map[string]tls.Certificate{}, pool: server.Pool(t), agencies: map[string]string{}, ids: map[string]string{}}
 	secret, verifier, err := audit.NewKey("test")
@@ -74,7 +78,11 @@ func newOffice(t *testing.T) *office {
 	o.must(err)
 	keepers, err := document.New([]string{recipient})
 	o.must(err)
-	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now})
+	cfg := pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now, Operator: "Test Telecom", Profile: law}
+	if law != nil {
+		cfg.Limits = law.Limits(warrant.Limits{CountryCode: "49"})
+	}
+	o.store, err = pgstore.New(cfg)
 	o.must(err)
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
 	o.must(err)
@@ -101,7 +109,7 @@ func newOffice(t *testing.T) *office {
 		HI1:     &apihi1.Config{Store: orders, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Endpoint: operator()},
 		Version: "test", People: o.store, Log: slog.New(slog.DiscardHandler), SignIn: o.signIn(), Metrics: o.refusals,
 		Admin: admin.Config{
-			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge,
+			Store: o.store, Plan: li.NumberPlan{CountryCode: "49", NationalPrefix: "0"}, Changed: func() {}, PurgeLIID: o.evidence.Purge, Records: o.evidence,
 			Gateways: func() []admin.GatewayView { return []admin.GatewayView{{ID: "gw-1", Up: true}} },
 			Reconcile: func(context.Context) ([]admin.FindingView, error) {
 				return []admin.FindingView{{Gateway: "gw-1", Up: true}}, nil

@@ -26,6 +26,11 @@ func roles() map[string]string {
 		"create-document": "dp", "list-documents": "dpam", "get-document": "dpam",
 		"create-hold": "dp", "confirm-hold": "dp", "list-holds": "dpam", "release-hold": "dp", "confirm-release-hold": "dp",
 		"create-protected-number": "dp", "confirm-protected-number": "dp", "list-protected-numbers": "dpam", "remove-protected-number": "dp",
+		"list-tap-intervals": "dpam", "list-receipts": "dpam", "get-purge-record": "dpam", "get-retention": "dpam",
+		"create-certification": "dp", "list-certifications": "dpam", "get-certification": "dpam",
+		"create-incident": "dp", "list-incidents": "dpam", "get-incident": "dpam", "create-incident-act": "dp", "close-incident": "dp", "confirm-close-incident": "dp",
+		"create-outage": "dp", "list-outages": "dpam", "get-outage": "dpam", "recover-outage": "dp",
+		"create-review": "a", "list-reviews": "dpam", "get-review": "dpam", "create-review-result": "a", "close-review": "a",
 		"list-inbox": "dpam", "get-inbox-order": "dpam", "get-inbox-document": "dpam", "create-draft-from-inbox": "dp", "refuse-inbox-order": "dp",
 		"post-hi1-message": "g", "get-hi1-notifications": "g",
 
@@ -185,7 +190,7 @@ func (o *office) fill(op operation, liid string) (path, etag string) {
 		o.must(o.pool.QueryRow(o.t.Context(), "select id from alarm where object = $1", liid).Scan(&n))
 		id = fmt.Sprint(n)
 	}
-	path = strings.NewReplacer("{id}", id, "{liid}", "L-1", "{cin}", "1", "{number}", "1", "{level}", "0", "{report}", "refused", "*", "000", "{enrolment}", "none").Replace(op.path)
+	path = strings.NewReplacer("{id}", id, "{liid}", "L-1", "{cin}", "1", "{number}", "1", "{level}", "0", "{report}", "refused", "{quarter}", "2026-Q1", "*", "000", "{enrolment}", "none").Replace(op.path)
 	return path + "?" + op.query, etag
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/note"
@@ -92,4 +93,24 @@ func refuseUncommitted(ctx context.Context, db querier) error {
 		return ErrUncommitted
 	}
 	return nil
+}
+
+// FirstCheckpoint returns the size and root of the first checkpoint that was kept at
+// the time or later, of the tree as it is; ErrNotFound where there is none yet.
+func (l *Log) FirstCheckpoint(ctx context.Context, db querier, at time.Time) (size int64, root tlog.Hash, err error) {
+	var signed []byte
+	err = db.QueryRow(ctx, "select size, note from audit_checkpoint where created_at >= $1 and size > 0 order by size limit 1", at).Scan(&size, &signed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, root, ErrNotFound
+	}
+	if err != nil {
+		return 0, root, fmt.Errorf("audit: read checkpoint: %w", err)
+	}
+	if root, err = tlog.TreeHash(size, hashReader{ctx, db}); err != nil {
+		return 0, root, fmt.Errorf("audit: compute root: %w", err)
+	}
+	if !strings.HasPrefix(string(signed), checkpointText(l.origin, size, root)) {
+		return 0, root, ErrDamaged
+	}
+	return size, root, nil
 }

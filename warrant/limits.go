@@ -17,6 +17,15 @@ type Limits struct {
 	// may take, by legal basis. One that is not there takes no provisional order; nil
 	// = any deadline.
 	OriginalWithin map[string]time.Duration
+	// Law is what the jurisdiction holds against an order's legal basis, scope and dates,
+	// beside Bases and OriginalWithin; nil = nothing.
+	Law func(Order) error
+	// OriginalDue is when the original of a provisional order that begins then must have
+	// come, where it names no deadline; zero or nil = OriginalWithin says it.
+	OriginalDue func(from time.Time) time.Time
+	// Deliverable says whether an agency's confirmed delivery suffices for a scope; nil =
+	// the agency may fetch, and needs none.
+	Deliverable func(Scope, Delivery) error
 	// Emergency are numbers that are never targets, as they are dialled; nil = those of
 	// EmergencyNumbers.
 	Emergency []string
@@ -40,6 +49,11 @@ func EmergencyNumbers() []string {
 func (l Limits) Check(o Order) error {
 	if err := l.checkDates(o); err != nil {
 		return err
+	}
+	if l.Law != nil {
+		if err := l.Law(o); err != nil {
+			return err
+		}
 	}
 	for _, t := range o.Targets {
 		switch {
@@ -78,7 +92,13 @@ func (l Limits) checkDates(o Order) error {
 
 // Complete fills the deadline of a provisional order that names none.
 func (l Limits) Complete(o Order) Order {
-	if within := l.OriginalWithin[o.LegalBasis]; o.Provisional && o.OriginalDue.IsZero() && within > 0 {
+	if !o.Provisional || !o.OriginalDue.IsZero() {
+		return o
+	}
+	if l.OriginalDue != nil {
+		o.OriginalDue = l.OriginalDue(o.From)
+	}
+	if within := l.OriginalWithin[o.LegalBasis]; o.OriginalDue.IsZero() && within > 0 {
 		o.OriginalDue = o.From.Add(within)
 	}
 	return o

@@ -25,8 +25,9 @@ type Config struct {
 	Reconcile func(ctx context.Context) ([]FindingView, error) // holds warrants, Tasks and gateways against each other now
 	CheckKeys func(recipients []string) error                  // that age recipients are keys
 	PurgeLIID func(ctx context.Context, liid li.LIID) error
-	Changed   func() // what should be tapped may have changed
-	Inbox     *Inbox // orders of agencies; nil = there are none (no HI1)
+	Records   records // of what was intercepted: receipts, and what a purge destroyed
+	Changed   func()  // what should be tapped may have changed
+	Inbox     *Inbox  // orders of agencies; nil = there are none (no HI1)
 
 	// Set by package api where people sign in by other ways than certificates.
 	Origin string        // of our pages, for enrolment links
@@ -40,6 +41,7 @@ func Register(api huma.API, cfg Config) {
 	h := &handlers{cfg: cfg}
 	h.registerWarrants(api)
 	h.registerLife(api)
+	h.registerRecords(api)
 	h.registerPeople(api)
 	if cfg.Origin != "" {
 		h.registerAccess(api)

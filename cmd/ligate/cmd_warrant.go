@@ -14,24 +14,27 @@ import (
 )
 
 type warrantCmd struct {
-	List            warrantListCmd     `cmd:"" help:"List warrants, newest first."`
-	Show            warrantShowCmd     `cmd:"" help:"Show one warrant."`
-	History         warrantHistoryCmd  `cmd:"" help:"Show every act on a warrant: who, what, when, why, from where."`
-	Draft           warrantDraftCmd    `cmd:"" help:"Draft a warrant from a signed order."`
-	Edit            warrantEditCmd     `cmd:"" help:"Change a draft, or a rejected warrant, which becomes a draft again."`
-	Submit          warrantSubmitCmd   `cmd:"" help:"Hand a draft to the approver."`
-	Approve         warrantApproveCmd  `cmd:"" help:"Approve as the second person (or the third, of a protected number): type target and end date again from the order."`
-	Reject          warrantReasonCmd   `cmd:"" help:"Refuse a submitted warrant, with a reason."`
-	Suspend         warrantReasonCmd   `cmd:"" help:"Pause the tap, with a reason."`
-	Resume          warrantReasonCmd   `cmd:"" help:"Continue a suspended tap, with a reason."`
-	Narrow          warrantNarrowCmd   `cmd:"" help:"Tap less at once: fewer targets, or signalling only. One person suffices."`
-	Extend          warrantExtendCmd   `cmd:"" help:"Draft the successor of a warrant by a new order; it is approved as any other."`
-	ConfirmOriginal warrantOriginalCmd `cmd:"" help:"The original of a provisional order came: its quarantine ends."`
-	Revoke          warrantReasonCmd   `cmd:"" help:"Stop the tap for good, with a reason. One person suffices."`
-	Purge           warrantReasonCmd   `cmd:"" help:"Destroy what was intercepted. The first person asks, a second one destroys."`
-	Documents       documentsCmd       `cmd:"" help:"Papers of a warrant, sealed."`
-	Hold            holdCmd            `cmd:"" help:"Legal holds, which keep a purge off."`
-	Protected       protectedCmd       `cmd:"" help:"Protected numbers, which take a third approval."`
+	List            warrantListCmd      `cmd:"" help:"List warrants, newest first."`
+	Show            warrantShowCmd      `cmd:"" help:"Show one warrant."`
+	History         warrantHistoryCmd   `cmd:"" help:"Show every act on a warrant: who, what, when, why, from where."`
+	Intervals       warrantIntervalsCmd `cmd:"" help:"Show when the tap was allowed."`
+	Receipts        warrantReceiptsCmd  `cmd:"" help:"Show what the agency confirmed to have."`
+	Retention       warrantRetentionCmd `cmd:"" help:"Show how long each kind of record is kept, by the jurisdiction profile."`
+	Draft           warrantDraftCmd     `cmd:"" help:"Draft a warrant from a signed order."`
+	Edit            warrantEditCmd      `cmd:"" help:"Change a draft, or a rejected warrant, which becomes a draft again."`
+	Submit          warrantSubmitCmd    `cmd:"" help:"Hand a draft to the approver."`
+	Approve         warrantApproveCmd   `cmd:"" help:"Approve as the second person (or the third, of a protected number): type target and end date again from the order."`
+	Reject          warrantReasonCmd    `cmd:"" help:"Refuse a submitted warrant, with a reason."`
+	Suspend         warrantReasonCmd    `cmd:"" help:"Pause the tap, with a reason."`
+	Resume          warrantReasonCmd    `cmd:"" help:"Continue a suspended tap, with a reason."`
+	Narrow          warrantNarrowCmd    `cmd:"" help:"Tap less at once: fewer targets, or signalling only. One person suffices."`
+	Extend          warrantExtendCmd    `cmd:"" help:"Draft the successor of a warrant by a new order; it is approved as any other."`
+	ConfirmOriginal warrantOriginalCmd  `cmd:"" help:"The original of a provisional order came: its quarantine ends."`
+	Revoke          warrantReasonCmd    `cmd:"" help:"Stop the tap for good, with a reason. One person suffices."`
+	Purge           warrantReasonCmd    `cmd:"" help:"Destroy what was intercepted. The first person asks, a second one destroys."`
+	Documents       documentsCmd        `cmd:"" help:"Papers of a warrant, sealed."`
+	Hold            holdCmd             `cmd:"" help:"Legal holds, which keep a purge off."`
+	Protected       protectedCmd        `cmd:"" help:"Protected numbers, which take a third approval."`
 }
 
 const warrantsPath = "/admin/v1/warrants"

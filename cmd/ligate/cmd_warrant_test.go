@@ -79,7 +79,7 @@ func (st *story) readsOf(t *testing.T, id string, key *age.X25519Identity) {
 			t.Errorf("the history lacks %s:\n%s", act, history)
 		}
 	}
-	for _, args := range [][]string{{"history", id}, {"documents", "list", id}, {"list", "--state", "revoked"}, {"show", id}, {"hold", "list", id}, {"protected", "list"}} {
+	for _, args := range [][]string{{"history", id}, {"intervals", id}, {"receipts", id}, {"retention", id}, {"documents", "list", id}, {"list", "--state", "revoked"}, {"show", id}, {"hold", "list", id}, {"protected", "list"}} {
 		var v map[string]any
 		if err := json.Unmarshal([]byte(st.must(t, "aud", append(append([]string{"warrant"}, args...), "--json")...)), &v); err != nil || v["items"] == nil && v["id"] != id {
 			t.Errorf("%v --json: %v, %v", args, v, err)
@@ -87,6 +87,9 @@ func (st *story) readsOf(t *testing.T, id string, key *age.X25519Identity) {
 	}
 	if text := history + st.must(t, "aud", "warrant", "history", id, "--json"); strings.Contains(text, strings.TrimPrefix(aliceNumber, "+49")) {
 		t.Error("the history names a target")
+	}
+	if text := st.must(t, "aud", "warrant", "intervals", id); strings.Count(text, "Z  ") != 2 || strings.Contains(text, "runs") {
+		t.Errorf("intervals of a tap that was suspended once and revoked:\n%s", text)
 	}
 	st.says(t, "order  ", "aud", "warrant", "documents", "list", id)
 	sealed := st.must(t, "aud", "warrant", "documents", "get", id, "1")

@@ -204,9 +204,11 @@ type adminConfig struct {
 	ReconcileEvery duration          `yaml:"reconcile_every"` // default 10s, at most 1m
 	X1             adminX1Config     `yaml:"x1"`              // where gateways report
 	Alarms         alarmsConfig      `yaml:"alarms"`
-	HI1            bool              `yaml:"hi1"`       // electronic orders of agencies (TS 103 120)
-	SignIn         signInConfig      `yaml:"sign_in"`   // beside certificates; without origin none
-	Documents      documentsConfig   `yaml:"documents"` // papers of warrants
+	HI1            bool              `yaml:"hi1"`               // electronic orders of agencies (TS 103 120)
+	SignIn         signInConfig      `yaml:"sign_in"`           // beside certificates; without origin none
+	Documents      documentsConfig   `yaml:"documents"`         // papers of warrants
+	Profile        string            `yaml:"profile"`           // of the jurisdiction: de, nl, uk, us or a file; empty = none
+	KeepsCopy      bool              `yaml:"keeps_sealed_copy"` // we may keep content sealed until a purge although the profile says buffer-only
 }
 
 type documentsConfig struct {

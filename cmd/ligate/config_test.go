@@ -2,8 +2,13 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ligate/ligate/warrant/profile"
 )
 
 func allRoles() []role { return []role{roleGateway, roleMediation, roleAdmin} }
@@ -43,6 +48,8 @@ func TestConfigFaults(t *testing.T) {
 		"pages in clear":     {change(`origin: "" `, `origin: "http://li.example.net" `), "origin:", "admin.sign_in.origin: want https://HOST"},
 		"provider, no pages": {change(`issuer: "" `, `issuer: "https://id.example.net" `), "origin:", "admin.sign_in.origin: required with oidc"},
 		"endless session":    {change("absolute: 8h", "absolute: 48h"), "absolute:", "admin.sign_in.absolute: want up to 24h"},
+		"no profile":         {change(`profile: "" `, `profile: "at" `), "profile:", "admin.profile: want de, nl, uk or us"},
+		"buffer-only":        {change(`profile: "" `, `profile: "de" `), "keeps_sealed_copy:", "admin.keeps_sealed_copy: want true, once your regulator agreed"},
 		"idle too long":      {change("idle: 15m", "idle: 9h"), "idle:", "admin.sign_in.idle: want at least 1m"},
 		"bad peer role":      {change("role: trunk", "role: carrier"), "role: carrier", "gateway.peers[1].role: want core or trunk"},
 		"peer without port":  {change("addr: 127.0.0.3:5060", "addr: 127.0.0.3"), "addr: 127.0.0.3", "gateway.peers[1].addr: required"},
@@ -113,4 +120,32 @@ func FuzzParseConfig(f *testing.F) {
 			t.Fatal("want a config or an error")
 		}
 	})
+}
+
+// A profile of one's own is named with every fault at once, by its own lines.
+func TestConfigNamesEveryFaultOfAProfile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "at.yaml")
+	if err := os.WriteFile(file, []byte("name: at\ncountry: Austria\ncolour: crimson\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func(name string) error {
+		text := strings.Replace(exampleConfig, `profile: "" `, fmt.Sprintf("profile: %q ", name), 1)
+		_, err := parseConfig("f.yaml", []byte(strings.Replace(text, "keeps_sealed_copy: false", "keeps_sealed_copy: true", 1)), allRoles())
+		return err
+	}
+	err := check(file)
+	for _, want := range []string{"line 2 of the profile's file: country: want two capitals", "line 3 of the profile's file: unknown key; want one of name", "legal_bases: want at least one"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if err == nil || strings.Contains(err.Error(), "Austria") || strings.Contains(err.Error(), "crimson") {
+		t.Errorf("a value is quoted: %v", err)
+	}
+	for _, name := range profile.Names() {
+		if err := check(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

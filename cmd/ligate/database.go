@@ -70,9 +70,16 @@ func openDatabase(ctx context.Context, cfg *config, log *slog.Logger) (db *datab
 
 // openWarrants opens the warrants on a database that stands.
 func openWarrants(cfg *config, db *database) (*pgstore.Store, error) {
-	store := pgstore.Config{Pool: db.pool, Audit: db.log, Limits: warrant.Limits{
+	store := pgstore.Config{Pool: db.pool, Audit: db.log, Operator: cfg.Operator.ID, Limits: warrant.Limits{
 		CountryCode: cfg.NumberPlan.CountryCode, NeedsOrder: cfg.Admin.Documents.Required,
 	}}
+	law, err := cfg.Admin.profile()
+	if err != nil {
+		return nil, err
+	}
+	if law != nil {
+		store.Limits, store.Profile = law.Limits(store.Limits), law
+	}
 	if keepers := cfg.Admin.Documents.Recipients; len(keepers) > 0 {
 		sealer, err := document.New(keepers)
 		if err != nil {

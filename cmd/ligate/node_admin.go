@@ -58,7 +58,7 @@ func (n *node) buildAdmin() error {
 	handler, err := api.New(api.Config{
 		Version: version, People: n.db.warrants, Log: n.log, HI1: orders, SignIn: signIn, Metrics: n.ops,
 		Admin: admin.Config{
-			Store: n.db.warrants, Plan: n.cfg.plan(), Changed: tasker.Nudge, PurgeLIID: store.Purge,
+			Store: n.db.warrants, Plan: n.cfg.plan(), Changed: tasker.Nudge, PurgeLIID: store.Purge, Records: store,
 			Gateways:  func() []admin.GatewayView { return gatewayViews(tasker) },
 			Reconcile: func(ctx context.Context) ([]admin.FindingView, error) { return reconcile(ctx, tasker) },
 			CheckKeys: func(keys []string) error { _, err := segment.ParseRecipients(keys); return err },

@@ -39,6 +39,24 @@ func (s *Store) lawful(ctx context.Context, tx pgx.Tx, w warrant.Warrant) error 
 	return w.Follows(before)
 }
 
+// deliverable holds the agency's delivery that counts now against the limits; none is
+// the zero value.
+func (s *Store) deliverable(ctx context.Context, tx pgx.Tx, w warrant.Warrant) error {
+	if s.limits.Deliverable == nil {
+		return nil
+	}
+	rows, err := tx.Query(ctx, "select "+deliveryColumns+` from agency_delivery where agency_id = $1 and confirmed_by is not null
+		order by number desc limit 1`, w.AgencyID)
+	if err != nil {
+		return fmt.Errorf("read delivery: %w", interpret(err))
+	}
+	d, err := pgx.CollectExactlyOneRow(rows, scanDelivery)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("read delivery: %w", interpret(err))
+	}
+	return s.limits.Deliverable(w.Scope, d)
+}
+
 // agencyOf is the warrant's agency; one that does not exist is the zero value.
 func agencyOf(ctx context.Context, tx pgx.Tx, w warrant.Warrant) (warrant.Agency, error) {
 	agency, err := agencyIn(ctx, tx, w.AgencyID)
@@ -59,6 +77,9 @@ func (s *Store) Submit(ctx context.Context, by warrant.Actor, id warrant.ID, ver
 			return w, err
 		}
 		if err := s.lawful(ctx, tx, w); err != nil {
+			return w, err
+		}
+		if err := s.deliverable(ctx, tx, w); err != nil {
 			return w, err
 		}
 		var hasOrder bool
@@ -88,6 +109,9 @@ func (s *Store) Approve(ctx context.Context, by warrant.Actor, id warrant.ID, ve
 		}
 		w.Protected = w.Protected || protected
 		if w, err = warrant.Approve(w, by, typed, agency, s.clock()); err != nil {
+			return w, err
+		}
+		if err := s.deliverable(ctx, tx, w); err != nil {
 			return w, err
 		}
 		return w, s.lawful(ctx, tx, w)

@@ -16,6 +16,7 @@ import (
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/warrant"
+	"github.com/ligate/ligate/warrant/profile"
 )
 
 // Channel is notified in each transaction that changes what should be tapped.
@@ -29,6 +30,11 @@ type Config struct {
 
 	// Limits are the law of the jurisdiction; the zero value knows the emergency numbers.
 	Limits warrant.Limits
+	// Profile is that of the jurisdiction, for records, their zone and reviews; nil = UTC
+	// and the defaults of the product. It decides about orders through Limits.
+	Profile *profile.Profile
+	// Operator is who signs records; required for them.
+	Operator string
 	// Seal seals a paper to its keepers; nil = no papers are taken.
 	Seal func(paper []byte) ([]byte, error)
 }
@@ -40,6 +46,9 @@ type Store struct {
 	now    func() time.Time
 	limits warrant.Limits
 	seal   func([]byte) ([]byte, error)
+
+	profile  *profile.Profile // nil = none
+	operator string
 
 	holding sync.Mutex // guards holder, while a session is opened too
 	holder  *holder    // nil = nothing was held yet
@@ -53,7 +62,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{pool: cfg.Pool, audit: cfg.Audit, now: cfg.Now, limits: cfg.Limits, seal: cfg.Seal}, nil
+	return &Store{pool: cfg.Pool, audit: cfg.Audit, now: cfg.Now, limits: cfg.Limits, seal: cfg.Seal, profile: cfg.Profile, operator: cfg.Operator}, nil
 }
 
 // clock is now in UTC with the database's precision.
@@ -81,7 +90,7 @@ func interpret(err error) error {
 	if !errors.As(err, &pg) {
 		return err
 	}
-	if pg.Code == "22021" { // character_not_in_repertoire, such as NUL
+	if pg.Code == "22021" || pg.Code == "22P05" { // character_not_in_repertoire, untranslatable_character: such as NUL
 		return &warrant.RuleError{Rule: warrant.RuleIncomplete, Reason: "a text holds an octet that no text has"}
 	}
 	switch pg.ConstraintName {
@@ -108,6 +117,16 @@ func interpret(err error) error {
 		return warrant.ErrExists
 	case "approval_signature_pk", "person_oidc_pk", "passkey_pk", "machine_token_pk":
 		return warrant.ErrExists
+	case "incident_closed_by_two":
+		return &warrant.RuleError{Rule: warrant.RuleFourEyes, Reason: "another person than who closed it has to confirm that"}
+	case "incident_is_closed":
+		return &warrant.RuleError{Rule: warrant.RuleState, Reason: "the incident is closed: open another one"}
+	case "review_every_entry_has_a_result":
+		return &warrant.RuleError{Rule: warrant.RuleState, Reason: "an entry of the sample has no result yet"}
+	case "outage_recovery_pk", "review_pk", "review_result_pk", "review_close_pk":
+		return warrant.ErrExists
+	case "review_result_sample":
+		return warrant.ErrNotFound
 	case "warrant_approver_active":
 		return &warrant.RuleError{Rule: warrant.RuleNotEnrolled, Reason: "this person is disabled or no longer cleared"}
 	case "warrant_approval_signed":
@@ -151,11 +170,16 @@ func (s *Store) refused(ctx context.Context, e audit.Entry, err error) error {
 		return err
 	}
 	e.Result = "refused"
-	e.Object = strings.ReplaceAll(strings.ToValidUTF8(e.Object, "?"), "\x00", "?") // as the caller named it
+	e.Object = printable(e.Object)
 	if _, auditErr := s.audit.Record(ctx, s.pool, e); auditErr != nil {
 		return auditErr
 	}
 	return err
+}
+
+// printable is a name as a caller gave it, such as the log can keep.
+func printable(name string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(name, "?"), "\x00", "?")
 }
 
 // Record writes an audit entry in a transaction of its own: what only reads still

@@ -1,0 +1,179 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/ligate/ligate/audit"
+	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/warrant"
+	"github.com/ligate/ligate/warrant/form"
+)
+
+// IncidentForm is the report of an incident as it stands: a first one until somebody
+// closed it.
+func (s *Store) IncidentForm(i warrant.Incident) form.Incident {
+	f := form.Incident{
+		Operator: s.operator, Reference: i.ID, First: true, FoundAt: i.FoundAt, FoundHow: i.FoundHow, What: i.What,
+		Intrusion: form.Intrusion(i.Intrusion), Unauthorised: i.Unauthorised, Zone: s.zone().String(),
+	}
+	for _, l := range i.Warrants {
+		f.Warrants = append(f.Warrants, string(l))
+	}
+	for _, a := range i.Acts {
+		switch a.Kind {
+		case warrant.IncidentAction:
+			f.Actions = append(f.Actions, a.Text)
+		case warrant.IncidentTold:
+			f.Told = append(f.Told, form.Told{Who: a.Text, At: a.At})
+		case warrant.IncidentClose, warrant.IncidentConfirmClose: // below
+		}
+	}
+	c, closing := i.Closing()
+	if !closing {
+		return f
+	}
+	f.First, f.Intrusion, f.Unauthorised = false, form.Intrusion(c.Intrusion), c.Unauthorised
+	f.RootCause, f.Prevention = c.RootCause, c.Prevention
+	if i.Closed() {
+		f.ClosedBy = []string{string(c.By), string(i.Acts[len(i.Acts)-1].By)}
+	}
+	return f
+}
+
+// IncidentNotices lists who must be told of an incident, and until when.
+func (s *Store) IncidentNotices(i warrant.Incident) []DueNotice {
+	return s.notices("incident", i.FoundAt)
+}
+
+// OpenIncident opens an incident, with the first actions.
+func (s *Store) OpenIncident(ctx context.Context, by warrant.Actor, i warrant.Incident, actions []string) (warrant.Incident, error) {
+	now := s.clock()
+	i.ID, i.OpenedBy, i.OpenedAt, i.FoundAt = newID(), by.ID, now, i.FoundAt.UTC()
+	may := compliance(by)
+	for _, text := range actions {
+		if may == nil {
+			i, may = i.Act(warrant.IncidentAct{Kind: warrant.IncidentAction, Text: text, At: now}, by, now)
+		}
+	}
+	err := s.record(ctx, entry(by, "incident.open", "", i.ID), may, func(tx pgx.Tx, _ *audit.Entry) error {
+		if err := whole(s.IncidentForm(i)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `insert into incident (id, found_at, found_how, what, warrants, intrusion, unauthorised, opened_by, source, opened_at)
+			values ($1, $2, $3, $4, coalesce($5::text[], '{}'), $6, coalesce($7::text[], '{}'), $8, $9, $10)`,
+			i.ID, i.FoundAt, i.FoundHow, i.What, i.Warrants, i.Intrusion, i.Unauthorised, by.ID, by.Source, now)
+		for _, a := range i.Acts {
+			if err == nil {
+				err = insertAct(ctx, tx, i.ID, a, by.Source)
+			}
+		}
+		return err
+	})
+	return i, err
+}
+
+func insertAct(ctx context.Context, tx pgx.Tx, id string, a warrant.IncidentAct, source string) error {
+	_, err := tx.Exec(ctx, `insert into incident_act (incident_id, number, kind, text, at, intrusion, unauthorised, root_cause, prevention, "by", source, made_at)
+		values ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), $8, $9, $10, $11, $12)`,
+		id, a.Number, a.Kind, a.Text, a.At, a.Intrusion, a.Unauthorised, a.RootCause, a.Prevention, a.By, source, a.MadeAt)
+	return err
+}
+
+// ActOnIncident adds an act to an incident: what was done, who was told, or one of the
+// two words that close it.
+func (s *Store) ActOnIncident(ctx context.Context, by warrant.Actor, id string, a warrant.IncidentAct) (warrant.Incident, error) {
+	var i warrant.Incident
+	e := entry(by, "incident."+string(a.Kind), "", id)
+	err := s.record(ctx, e, compliance(by), func(tx pgx.Tx, e *audit.Entry) error {
+		if err := alone(ctx, tx, id); err != nil {
+			return err
+		}
+		found, err := incidentsIn(ctx, tx, "where id = $1", id)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return warrant.ErrNotFound
+		}
+		now := s.clock()
+		if a.At.IsZero() {
+			a.At = now
+		}
+		a.At = a.At.UTC()
+		if i, err = found[0].Act(a, by, now); err != nil {
+			return err
+		}
+		if err := whole(s.IncidentForm(i)); err != nil {
+			return err
+		}
+		made := i.Acts[len(i.Acts)-1]
+		e.Detail = map[string]string{"act": strconv.Itoa(made.Number)}
+		return insertAct(ctx, tx, id, made, by.Source)
+	})
+	return i, err
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// incidentsIn reads incidents with their acts; where holds constant text only.
+func incidentsIn(ctx context.Context, db querier, where string, args ...any) ([]warrant.Incident, error) {
+	rows, err := db.Query(ctx, `select id, found_at, found_how, what, warrants, intrusion, unauthorised, opened_by, opened_at from incident `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read incidents: %w", interpret(err))
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (warrant.Incident, error) {
+		var i warrant.Incident
+		var liids []string
+		err := row.Scan(&i.ID, &i.FoundAt, &i.FoundHow, &i.What, &liids, &i.Intrusion, &i.Unauthorised, &i.OpenedBy, &i.OpenedAt)
+		for _, l := range liids {
+			i.Warrants = append(i.Warrants, li.LIID(l))
+		}
+		i.FoundAt, i.OpenedAt = i.FoundAt.UTC(), i.OpenedAt.UTC()
+		return i, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read incidents: %w", interpret(err))
+	}
+	for n := range all {
+		rows, err := db.Query(ctx, `select number, kind, text, at, intrusion, unauthorised, root_cause, prevention, "by", made_at
+			from incident_act where incident_id = $1 order by number`, all[n].ID)
+		if err != nil {
+			return nil, fmt.Errorf("read incidents: %w", interpret(err))
+		}
+		if all[n].Acts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[warrant.IncidentAct]); err != nil {
+			return nil, fmt.Errorf("read incidents: %w", interpret(err))
+		}
+	}
+	return all, nil
+}
+
+// Incidents lists incidents, newest first, at most 200. The reading is on the audit
+// log first.
+func (s *Store) Incidents(ctx context.Context, by warrant.Actor) ([]warrant.Incident, error) {
+	if err := s.reading(ctx, by, "incident.list", ""); err != nil {
+		return nil, err
+	}
+	return incidentsIn(ctx, s.pool, "order by serial desc limit 200")
+}
+
+// Incident returns one. The reading is on the audit log first.
+func (s *Store) Incident(ctx context.Context, by warrant.Actor, id string) (warrant.Incident, error) {
+	if err := s.reading(ctx, by, "incident.read", id); err != nil {
+		return warrant.Incident{}, err
+	}
+	found, err := incidentsIn(ctx, s.pool, "where id = $1", id)
+	if err == nil && len(found) == 0 {
+		err = warrant.ErrNotFound
+	}
+	if err != nil {
+		return warrant.Incident{}, err
+	}
+	return found[0], nil
+}
