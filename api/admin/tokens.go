@@ -48,7 +48,7 @@ type newToken struct {
 	Body struct {
 		Name       string    `json:"name" minLength:"1" maxLength:"200"`
 		Role       string    `json:"role" enum:"drafter,auditor,sysadmin" doc:"it reads at most what this role reads"`
-		Operations []string  `json:"operations" minItems:"1" maxItems:"50" doc:"operation ids that begin with list, get, prove or export"`
+		Operations []string  `json:"operations" minItems:"1" maxItems:"200" doc:"operation ids that begin with list, get, prove or export"`
 		ExpiresAt  time.Time `json:"expires_at" doc:"within 90 days"`
 	}
 }

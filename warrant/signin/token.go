@@ -24,7 +24,7 @@ const (
 	// MaxTokenValidity is the longest life of a machine token.
 	MaxTokenValidity = 90 * 24 * time.Hour
 
-	maxOperations = 50
+	maxOperations = 200
 	maxName       = 200
 )
 
@@ -40,7 +40,7 @@ func (t MachineToken) Validate(now time.Time) error {
 	case t.Role != warrant.Drafter && t.Role != warrant.Auditor && t.Role != warrant.Sysadmin:
 		return broken("role: want drafter, auditor or sysadmin")
 	case len(t.Operations) == 0 || len(t.Operations) > maxOperations:
-		return broken("operations: want 1 to 50 operation ids")
+		return broken("operations: want 1 to 200 operation ids")
 	case !t.ExpiresAt.After(now) || t.ExpiresAt.After(now.Add(MaxTokenValidity)):
 		return broken("expires_at: want a time within 90 days")
 	}
