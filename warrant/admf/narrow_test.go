@@ -10,8 +10,8 @@ import (
 	"github.com/ligate/ligate/warrant/pgstore"
 )
 
-// A narrowed warrant's Task, under the same XID, is at the gateway within a second,
-// and nobody is alarmed.
+// A narrowed warrant's Task, under the same XID, is at the gateway within a second, without
+// a moment in which what remains is not tapped, and nobody is alarmed.
 func TestNarrowedWarrantReachesTheGateway(t *testing.T) {
 	t.Parallel()
 	n, o := newNode(t, "gw-1"), newOffice(t)
@@ -25,6 +25,20 @@ func TestNarrowedWarrantReachesTheGateway(t *testing.T) {
 	must(t, err)
 	_, err = o.Narrow(t.Context(), o.drafter, w.ID, w.Version, nil, warrant.IRIOnly, "court asked")
 	must(t, err)
+	gap := make(chan bool)
+	done := make(chan struct{})
+	go func() {
+		tapped := true
+		for more := true; more; {
+			tapped = tapped && len(n.index.Match(before.Signalling().Targets[0])) > 0
+			select {
+			case <-done:
+				more = false
+			default:
+			}
+		}
+		gap <- !tapped
+	}()
 	tasker.Nudge()
 	narrowed := time.Now()
 	poll(t, func() bool {
@@ -35,6 +49,10 @@ func TestNarrowedWarrantReachesTheGateway(t *testing.T) {
 		_, signalling := all[0].(li.IRITask)
 		return signalling && all[0].Signalling().XID == before.Signalling().XID
 	})
+	close(done)
+	if <-gap {
+		t.Error("what remains was not tapped for a while")
+	}
 	if took := time.Since(narrowed); took > within {
 		t.Errorf("took %v, want at most %v", took, within)
 	}

@@ -92,7 +92,7 @@ func (w *worker) push(ctx context.Context, p *plan) error {
 			continue
 		case was:
 			w.since[xid] = true
-			kept, gone, err := w.change(ctx, task, have)
+			kept, gone, err := w.change(ctx, task)
 			if err != nil {
 				return err
 			}
@@ -158,7 +158,7 @@ func (w *worker) sort(ctx context.Context, l *look, running []x1.TaskDetails) er
 			w.notes.confirm(xid, true, l.at)
 			w.notes.clear(w.about(AlarmTaskRefused, xid))
 		case wanted && !task.Status.Unlisted && w.ours(l.plan, task):
-			kept, gone, err := w.change(ctx, want, task.Task)
+			kept, gone, err := w.change(ctx, want)
 			if err != nil {
 				return err
 			}
@@ -188,19 +188,18 @@ func (w *worker) same(want li.Task, got x1.TaskDetails) bool {
 	return x1.Equal(want, got.Task)
 }
 
-// change makes a tap of ours what is wanted now. A later or earlier end keeps the tap
-// and its calls; anything else takes a new one, once the old one is gone.
-func (w *worker) change(ctx context.Context, want, have li.Task) (kept, gone bool, err error) {
+// change makes a tap of ours what is wanted now, in one step: with another end the tap
+// goes on, with other targets or less content a new one takes its place at once. Where
+// the gateway will not, the old one goes, and a new one is placed after that.
+func (w *worker) change(ctx context.Context, want li.Task) (kept, gone bool, err error) {
 	xid := want.Signalling().XID
-	if x1.EqualButEnd(want, have) {
-		err := w.client.Modify(ctx, x1.ModifyTask(w.order(want)))
-		switch {
-		case err == nil:
-			w.placed[xid] = want
-			return true, false, nil
-		case !isRefusal(err):
-			return false, false, err
-		}
+	err = w.client.Modify(ctx, x1.ModifyTask(w.order(want)))
+	switch {
+	case err == nil:
+		w.placed[xid] = want
+		return true, false, nil
+	case !isRefusal(err) && !errors.Is(err, x1.ErrTask):
+		return false, false, err
 	}
 	gone, err = w.remove(ctx, xid)
 	return false, gone, err
