@@ -90,6 +90,9 @@ func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Re
 	if cfg.TLS, err = n.cfg.Gateway.SIP.tls(); err != nil {
 		return err
 	}
+	hold := make(chan struct{})
+	cfg.Hold = hold
+	n.add(part{name: "tasks", run: func(ctx context.Context) error { n.awaitTasks(ctx, filled, hold); return nil }, ready: hold})
 	cfg.MediaTimeout = time.Duration(*n.cfg.Gateway.Media.Timeout)
 	cfg.Emergency = n.cfg.Gateway.SIP.Emergency
 	if dns := n.cfg.Gateway.SIP.DNS; dns != "" {
@@ -115,12 +118,7 @@ func (n *node) buildProxy(index *tasking.Index, copies *tee.Tee, relay *media.Re
 	if err != nil {
 		return err
 	}
-	n.add(part{name: "sip", run: func(ctx context.Context) error {
-		if !n.awaitTasks(ctx, filled) {
-			return nil
-		}
-		return proxy.Run(ctx)
-	}, ready: proxy.Ready()})
+	n.add(part{name: "sip", run: proxy.Run, ready: proxy.Ready()})
 	n.drain = proxy.Drain
 	return nil
 }

@@ -105,10 +105,9 @@ func (e exportConfig) addresses() []netip.AddrPort {
 	return out
 }
 
-// awaitTasks keeps a gateway that has just started from taking calls that it could not
-// tap yet. It reports whether to go on. An ADMF that is away holds calls up for no
-// longer than the grace.
-func (n *node) awaitTasks(ctx context.Context, filled <-chan struct{}) bool {
+// awaitTasks lets a gateway that has just started take calls once it could tap them. An
+// ADMF that is away holds calls up for no longer than the grace.
+func (n *node) awaitTasks(ctx context.Context, filled <-chan struct{}, hold chan<- struct{}) {
 	grace := time.NewTimer(time.Duration(*n.cfg.Gateway.X1.Grace))
 	defer grace.Stop()
 	select {
@@ -116,9 +115,9 @@ func (n *node) awaitTasks(ctx context.Context, filled <-chan struct{}) bool {
 	case <-grace.C:
 		n.log.WarnContext(ctx, "the ADMF has not come; taking calls all the same")
 	case <-ctx.Done():
-		return false
+		return
 	}
-	return true
+	close(hold)
 }
 
 // listenReports takes what gateways report, if there is a listener for it.

@@ -33,10 +33,11 @@ type Config struct {
 	Resolver  netip.AddrPort // DNS server for peers by name; zero = the system's
 	Emergency []string       // numbers as they are dialled, such as "112"; service URNs count anyway
 
-	Shards          int           // default one a core
-	MaxTransactions int           // server transactions a shard; more new INVITEs get 503; default 100000
-	IdleCall        time.Duration // a call without signalling and media for so long is forgotten; default 2h
-	MediaTimeout    time.Duration // an answered call that is not on hold ends without media for so long; 0 = IdleCall
+	Hold            <-chan struct{} // until it is closed nothing begins but emergency calls; nil = no waiting
+	Shards          int             // default one a core
+	MaxTransactions int             // server transactions a shard; more new INVITEs get 503; default 100000
+	IdleCall        time.Duration   // a call without signalling and media for so long is forgotten; default 2h
+	MediaTimeout    time.Duration   // an answered call that is not on hold ends without media for so long; 0 = IdleCall
 	Timers          Timers
 }
 

@@ -26,12 +26,13 @@ const (
 	rejectSend      reject = "transport"
 	rejectLimit     reject = "peer_limit"
 	rejectDrain     reject = "draining"
+	rejectStarting  reject = "starting"
 )
 
 func rejects() []reject {
 	return []reject{
 		rejectStranger, rejectMalformed, rejectNoRoute, rejectLoop, rejectHops, rejectScheme, rejectExtension, rejectOverload,
-		rejectNoMedia, rejectStray, rejectSend, rejectLimit, rejectDrain,
+		rejectNoMedia, rejectStray, rejectSend, rejectLimit, rejectDrain, rejectStarting,
 	}
 }
 

@@ -29,6 +29,7 @@ type Proxy struct {
 	strangers *rate.Limiter   // answers to unknown sources
 	help      map[string]bool // emergency numbers
 	draining  atomic.Bool     // new calls are refused
+	held      atomic.Bool     // nothing begins but emergency calls
 	live      atomic.Int64    // calls in progress
 }
 
@@ -53,6 +54,7 @@ func New(cfg Config) (*Proxy, error) {
 		cfg: cfg, log: cfg.Log, metrics: m, ready: make(chan struct{}), seed: maphash.MakeSeed(),
 		peers: newPeers(cfg.Peers, cfg.Plan, newKeyring(cfg.Secret).peerID), strangers: rate.NewLimiter(strangerAnswers, strangerBurst), help: map[string]bool{},
 	}
+	p.held.Store(cfg.Hold != nil)
 	for _, n := range cfg.Emergency {
 		p.help[n] = true
 	}
@@ -101,6 +103,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	for _, s := range p.shards {
 		group.Go(func() error { s.run(ctx); return nil })
 	}
+	group.Go(func() error { p.release(ctx); return nil })
 	stop := context.AfterFunc(ctx, p.closeSockets)
 	defer stop()
 	close(p.ready)
@@ -108,6 +111,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 	err := group.Wait()
 	p.closeSockets()
 	return err
+}
+
+// release ends the hold when its time has come.
+func (p *Proxy) release(ctx context.Context) {
+	if p.cfg.Hold == nil {
+		return
+	}
+	select {
+	case <-p.cfg.Hold:
+		p.held.Store(false)
+	case <-ctx.Done():
+	}
 }
 
 // drainLook is how often Drain looks whether calls are left.

@@ -27,6 +27,10 @@ func (s *shard) request(e event) {
 	}
 	opens := m.Method == "INVITE" && m.To.Tag == ""
 	help := opens && s.proxy.emergency(m)
+	if m.To.Tag == "" && !help && s.proxy.held.Load() {
+		s.refuse(e, rejectStarting, 503, retryAfter)
+		return
+	}
 	if why := s.crowded(); opens && !help && why != "" {
 		s.refuse(e, why, 503, retryAfter)
 		return

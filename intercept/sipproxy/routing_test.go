@@ -258,6 +258,39 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// While the proxy is held nothing begins but emergency calls, and what is within a
+// dialog passes.
+func TestNothingBeginsWhileHeld(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	w := newWorld(t, 1, func(c *sipproxy.Config) { c.Emergency, c.Hold = []string{"112"}, hold })
+	for i, method := range []string{"INVITE", "REGISTER", "MESSAGE", "OPTIONS"} {
+		r := outgoing(fmt.Sprintf("c%d", i))
+		r.method = method
+		w.core.send(w.proxy, w.core.request(r))
+		if got := w.core.want("SIP/2.0 503"); !strings.Contains(string(got.Raw), "Retry-After") {
+			t.Errorf("%s: no Retry-After", method)
+		}
+	}
+	help := outgoing("h1")
+	help.uri = "sip:112@example.net"
+	w.core.send(w.proxy, w.core.request(help))
+	w.trunks[0].reply(w.proxy, w.trunks[0].want("INVITE"), 200, "b", "", answerSDP)
+	ok := w.core.want("SIP/2.0 200")
+	w.core.send(w.proxy, w.core.request(within("BYE", help, ok, 2)))
+	w.trunks[0].reply(w.proxy, w.trunks[0].want("BYE"), 200, "", "", "")
+	w.core.want("SIP/2.0 200")
+	close(hold)
+	eventually(t, func() bool {
+		ping := outgoing(fmt.Sprint("o", time.Now().UnixNano()))
+		ping.method, ping.uri, ping.body = "OPTIONS", "sip:"+w.proxy.String(), ""
+		w.core.send(w.proxy, w.core.request(ping))
+		return w.core.want("SIP/2.0").Status == 200
+	}, func() string { return "the hold does not end" })
+	w.core.send(w.proxy, w.core.request(outgoing("c9")))
+	w.trunks[0].want("INVITE")
+}
+
 // A trunk by name is where DNS says, and follows it. While DNS does not answer the last
 // place stands.
 func TestPeerByName(t *testing.T) {
