@@ -165,6 +165,7 @@ func TestClusterSurvivesItsServers(t *testing.T) {
 	<-killed
 	c.Restart(first)
 	publish(200)
+	c.AwaitCurrent(js, "LI")
 	c.Kill((first + 1) % 3)
 	publish(200)
 	got.await(n, busy)

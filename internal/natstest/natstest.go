@@ -188,6 +188,47 @@ func (c *Cluster) Leader(js jetstream.JetStream, stream string) int {
 	return 0
 }
 
+// AwaitCurrent waits until every server's copy of a stream and its consumers is current:
+// before that another server that goes away takes the majority with it.
+func (c *Cluster) AwaitCurrent(js jetstream.JetStream, stream string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if c.current(js, stream) {
+			return
+		}
+	}
+	c.t.Fatalf("the copies of stream %s are not current", stream)
+}
+
+func (c *Cluster) current(js jetstream.JetStream, stream string) bool {
+	ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+	defer cancel()
+	s, err := js.Stream(ctx, stream)
+	if err != nil || !c.complete(s.CachedInfo().Cluster) {
+		return false
+	}
+	consumers := s.ListConsumers(ctx)
+	for info := range consumers.Info() {
+		if !c.complete(info.Cluster) {
+			return false
+		}
+	}
+	return consumers.Err() == nil
+}
+
+// complete reports whether a leader and current followers are on all servers.
+func (c *Cluster) complete(info *jetstream.ClusterInfo) bool {
+	if info == nil || info.Leader == "" || len(info.Replicas) != len(c.servers)-1 {
+		return false
+	}
+	for _, peer := range info.Replicas {
+		if !peer.Current || peer.Offline {
+			return false
+		}
+	}
+	return true
+}
+
 // Holds reports whether any file of the servers holds the octets.
 func (c *Cluster) Holds(octets []byte) (found bool, looked int) {
 	c.t.Helper()

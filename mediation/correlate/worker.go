@@ -73,9 +73,10 @@ func (w *worker) queue(p part) *entry {
 }
 
 // drain takes what has come meanwhile: between two commits, so that what goes to a
-// LEMF at once waits for one disk write at most.
+// LEMF at once waits for one disk write at most. What comes while it does waits for the
+// next time: a busy call must not keep others from being stored.
 func (w *worker) drain(ctx context.Context) {
-	for {
+	for range len(w.in) {
 		select {
 		case p := <-w.in:
 			if e := w.queue(p); !e.trouble.waits(w.cfg.Now()) {

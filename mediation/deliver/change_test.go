@@ -105,7 +105,7 @@ func TestWithdrawalReachesAllLines(t *testing.T) {
 	w.records.mu.Unlock()
 	eventually(t, "signalling still goes", func() bool { return !first.Takes(segment.KindIRI) })
 	for _, kind := range []segment.Kind{segment.KindIRI, segment.KindCC} {
-		if pushed, err := first.Push(kind, 1, 0, signalling(1)); len(pushed) > 0 || err != nil {
+		if pushed, err := first.Push(kind, 1, 0, signalling(1)); len(pushed) > 0 || err == nil {
 			t.Errorf("%s: %d pushed, %v", kind, len(pushed), err)
 		}
 	}
@@ -236,4 +236,23 @@ func TestNotesForFilesThatNobodyWants(t *testing.T) {
 		defer w.records.mu.Unlock()
 		return len(w.records.outbox) == 0
 	})
+}
+
+// What is pushed while no delivery counts is said not to be on its way: where one counts
+// when it is stored, the LEMF is told.
+func TestPushedWhileNoDeliveryCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	l, cert, _ := w.lemf(t, func(*lemf.Config) {})
+	hi2, hi3 := l.Addrs()
+	w.to(t, warrant.Delivery{AgencyID: "a"}, hi2.String(), hi3.String(), cert)
+	line := w.line(t, "a", "LI-1", 1, true)
+	w.records.mu.Lock()
+	w.records.deliveries = nil
+	w.records.mu.Unlock()
+	eventually(t, "withdrawn", func() bool { return !line.Takes(segment.KindCC) })
+	pushed, err := line.Push(segment.KindCC, 0, 0, content(3))
+	if len(pushed) != 0 || err == nil {
+		t.Errorf("nobody takes them, and it says that %d went", len(pushed))
+	}
 }

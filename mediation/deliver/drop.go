@@ -51,40 +51,36 @@ type dropChannel struct {
 
 // openDrop opens the spool of an agency's capture files and lets its writer run. Where
 // it is open its limit becomes that of the delivery.
-func (m *manager) openDrop(ctx context.Context, d warrant.Delivery) (*queue, error) {
-	late := newLateness(d.AgencyID, "drop")
-	if m.cfg.Drop.Dir == "" || len(m.cfg.Drop.Key) < minDropKey || m.cfg.Drop.Recipients == nil {
-		_ = openAlarm(ctx, m.cfg.Alarms, alarmBroken, late.name)
-		return nil, errNoDrop
+func (k *keeper) openDrop(ctx context.Context, d warrant.Delivery) error {
+	late := newLateness(k.agency, "drop")
+	if k.cfg.Drop.Dir == "" || len(k.cfg.Drop.Key) < minDropKey || k.cfg.Drop.Recipients == nil {
+		_ = openAlarm(ctx, k.cfg.Alarms, alarmBroken, late.name)
+		return errNoDrop
 	}
-	spool, err := m.spool(ctx, d.AgencyID, "drop", d.BufferCC)
-	if c := m.drops[d.AgencyID]; c != nil {
-		return c.queue, err
+	spool, err := k.spool(ctx, "drop", d.BufferCC)
+	if err != nil || k.drop != nil {
+		return err
 	}
-	if err != nil {
-		return nil, err
-	}
-	c := &dropChannel{lateness: late, queue: newQueue(), spool: spool}
-	m.drops[d.AgencyID] = c
-	m.write(ctx, d.AgencyID, c)
-	return c.queue, nil
+	k.drop = &dropChannel{lateness: late, queue: newQueue(), spool: spool}
+	k.write(ctx, k.drop)
+	return nil
 }
 
-// write lets the queue and the writer of an agency's capture files run.
-func (m *manager) write(ctx context.Context, id warrant.AgencyID, c *dropChannel) {
+// write lets the queue and the writer of the agency's capture files run.
+func (k *keeper) write(ctx context.Context, c *dropChannel) {
 	room := &dropRoom{Spool: c.spool, full: func() {
-		m.metrics.refused("drop", 1)
-		_ = openAlarm(ctx, m.cfg.Alarms, alarmFull, c.name)
+		k.metrics.refused("drop", 1)
+		_ = openAlarm(ctx, k.cfg.Alarms, alarmFull, c.name)
 	}}
 	w := &dropWriter{
-		Drop: m.cfg.Drop, agency: id, name: c.name, spool: c.spool, now: m.cfg.Now, trouble: m.trouble, alarms: m.cfg.Alarms,
-		files: m.metrics.files.WithLabelValues(string(id)), malformed: m.metrics.malformed.WithLabelValues(string(id), "drop"),
+		Drop: k.cfg.Drop, agency: k.agency, name: c.name, spool: c.spool, now: k.cfg.Now, trouble: k.trouble, alarms: k.cfg.Alarms,
+		files: k.metrics.files.WithLabelValues(string(k.agency)), malformed: k.metrics.malformed.WithLabelValues(string(k.agency), "drop"),
 	}
-	m.running.Go(func() { c.queue.run(ctx, room, m.stuck(ctx, c.name)) })
-	m.running.Go(func() {
+	k.running.Go(func() { c.queue.run(ctx, room, k.stuck(ctx, c.name)) })
+	k.running.Go(func() {
 		for ctx.Err() == nil {
-			if err := m.cfg.Hold(ctx, "handover "+c.name, w.run); err != nil {
-				m.trouble(ctx, "drop", err)
+			if err := k.cfg.Hold(ctx, "handover "+c.name, w.run); err != nil {
+				k.trouble(ctx, "drop", err)
 				pause(ctx, time.Second)
 			}
 		}

@@ -47,7 +47,7 @@ func newDropWorld(t *testing.T) *dropWorld {
 // spooled puts records of one kind of a session onto the spool, several to a message.
 func (w *dropWorld) spooled(cin li.CIN, kind segment.Kind, first, n int) {
 	w.t.Helper()
-	out := &outbound{delivery: warrant.Delivery{FileDrop: true}, drop: newQueue()}
+	out := &outbound{delivery: warrant.Delivery{FileDrop: true}, queues: queues{drop: newQueue()}}
 	l := &Line{way: &way{}, delivery: out.delivery, liid: "LI-1", cin: cin, ordered: true}
 	l.way.now.Store(out)
 	var records []segment.Record
@@ -319,5 +319,73 @@ func TestCaptureFilesSayWhatIsMissing(t *testing.T) {
 	d.sweep(t.Context())
 	if got, _ := w.packets(); len(got) != 0 {
 		t.Errorf("old files are kept: %d packets", len(got))
+	}
+}
+
+// Killed between a file and its note: what was learnt behind it meanwhile is named in the
+// next file.
+func TestDropGapAfterACrash(t *testing.T) {
+	t.Parallel()
+	w := newDropWorld(t)
+	w.spooled(1, segment.KindIRI, 0, 10)
+	one := w.writer()
+	w.hand(one, 0, 1, false)
+	one.write(t.Context(), everything)
+	marks := map[string]dropMark{}
+	for id := range one.marks {
+		marks[id] = dropMark{ToIRI: 10, Writing: true}
+	}
+	if err := saveMarks(one.marksFile(), marks); err != nil {
+		t.Fatal(err)
+	}
+	w.acked = map[int]bool{}
+	out := &outbound{delivery: warrant.Delivery{FileDrop: true}}
+	l := &Line{way: &way{}, delivery: out.delivery, liid: "LI-1", cin: 1, ordered: true}
+	l.way.now.Store(out)
+	end, err := l.Ended(15, 0, w.now) // 10 to 14 did not fit
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.spool = append(w.spool, end[0].PDU)
+	two := w.writer()
+	w.hand(two, 0, 2, false)
+	for range 3 {
+		w.now = w.now.Add(time.Minute)
+		two.write(t.Context(), two.due)
+	}
+	if _, comments := w.packets(); !strings.Contains(comments, "IRI 10 to 14") || len(w.acked) != 2 {
+		t.Errorf("%d of 2 acknowledged, and no file names 10 to 14:\n%s", len(w.acked), comments)
+	}
+}
+
+// Each stretch of missing numbers is named, however many there are.
+func TestDropManyGaps(t *testing.T) {
+	t.Parallel()
+	const runs = 250
+	w := newDropWorld(t)
+	d := w.writer()
+	for i := range runs {
+		w.spooled(1, segment.KindIRI, 2*i, 1)
+	}
+	for i := range runs {
+		w.hand(d, i, i+1, false)
+		d.write(t.Context(), d.full)
+	}
+	d.write(t.Context(), everything)
+	_, comments := w.packets()
+	for i := range runs - 1 {
+		name := fmt.Sprintf("IRI %d to %d", 2*i+1, 2*i+1)
+		if !strings.Contains(comments, name) {
+			t.Fatalf("%s is missing, and not named", name)
+		}
+	}
+	s := sessionOf(dropMark{}, w.now)
+	for i := range uint32(maxGaps + 5) {
+		s.gap(1, 2*i, 2*i+1)
+	}
+	s.next[1] = 2*maxGaps + 10
+	s.begin()
+	if text := s.comment(0, 0); !strings.Contains(text, "and 5 more stretches up to CC 2008 to 2008") || len(text) > 65535 {
+		t.Errorf("%d octets end in %s", len(text), text[len(text)-100:])
 	}
 }

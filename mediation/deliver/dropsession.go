@@ -13,8 +13,10 @@ import (
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
 
-// maxGaps is how many stretches of missing numbers one file names.
-const maxGaps = 100
+const (
+	manyGaps = 100  // stretches of missing numbers that end a file
+	maxGaps  = 1000 // that one file names: a comment has at most 65535 octets
+)
 
 // dropSession is what is collected of one session for its next file.
 type dropSession struct {
@@ -27,7 +29,7 @@ type dropSession struct {
 	iri         []segment.IRIRecord
 	cc          []segment.CCRecord
 	first, last time.Time // of the records
-	gaps        []string  // numbers that did not come
+	gaps        []gap     // numbers that did not come, for the next file and those behind it
 	octets      int
 	told        int // octets that grown has told of
 	messages    []*dropMessage
@@ -35,6 +37,17 @@ type dropSession struct {
 	heard       time.Time // when the last one came
 	ended       time.Time // when the end of the call came; zero = it did not
 	over        bool      // nothing more comes
+}
+
+// gap is consecutive numbers of IRI (0) or CC (1) that did not come: from first up to
+// before next.
+type gap struct {
+	kind        int
+	first, next uint32
+}
+
+func (g gap) String() string {
+	return fmt.Sprintf("%s %d to %d", [2]string{"IRI", "CC"}[g.kind], g.first, g.next-1)
 }
 
 func sessionOf(mark dropMark, now time.Time) *dropSession {
@@ -71,8 +84,8 @@ func (s *dropSession) add(kind segment.Kind, records []segment.Record, now time.
 
 // gap notes that the numbers from first up to before next did not come, if there are any.
 func (s *dropSession) gap(k int, first, next uint32) {
-	if first < next && len(s.gaps) < maxGaps {
-		s.gaps = append(s.gaps, fmt.Sprintf("%s %d to %d", [2]string{"IRI", "CC"}[k], first, next-1))
+	if first < next {
+		s.gaps = append(s.gaps, gap{k, first, next})
 	}
 }
 
@@ -188,10 +201,33 @@ func (s *dropSession) comment(iri, cc int) string {
 	if cc > 0 {
 		text += fmt.Sprintf(", CC %d to %d", s.mark.FromCC, s.mark.ToCC-1)
 	}
-	if len(s.gaps) > 0 {
-		text += "; in earlier files or, where the buffer was full, in the sealed store only: " + strings.Join(s.gaps, ", ")
+	gaps, _ := s.divide()
+	more := max(0, len(gaps)-maxGaps)
+	var names []string
+	for _, g := range gaps[:len(gaps)-more] {
+		names = append(names, g.String())
+	}
+	if more > 0 {
+		names = append(names, fmt.Sprintf("and %d more stretches up to %s", more, gaps[len(gaps)-1]))
+	}
+	if len(names) > 0 {
+		text += "; in earlier files or, where the buffer was full, in the sealed store only: " + strings.Join(names, ", ")
 	}
 	return text + "."
+}
+
+// divide returns what is missing in the file that is being written, and behind it.
+func (s *dropSession) divide() (in, behind []gap) {
+	to := [2]uint32{s.mark.ToIRI, s.mark.ToCC}
+	for _, g := range s.gaps {
+		if g.first < to[g.kind] {
+			in = append(in, gap{g.kind, g.first, min(g.next, to[g.kind])})
+		}
+		if g.next > to[g.kind] {
+			behind = append(behind, gap{g.kind, max(g.first, to[g.kind]), g.next})
+		}
+	}
+	return in, behind
 }
 
 // written forgets what is in the file and returns the messages of which nothing is
@@ -199,8 +235,9 @@ func (s *dropSession) comment(iri, cc int) string {
 func (s *dropSession) written() []*dropMessage {
 	iri, cc := s.part()
 	restIRI, restCC := s.iri[len(iri):], s.cc[len(cc):]
+	_, behind := s.divide()
 	s.mark = dropMark{FromIRI: s.mark.ToIRI, FromCC: s.mark.ToCC}
-	s.iri, s.cc, s.gaps, s.octets = nil, nil, nil, 0
+	s.iri, s.cc, s.gaps, s.octets = nil, nil, behind, 0
 	now := s.heard
 	if len(restIRI)+len(restCC) == 0 && !s.over {
 		s.ended = time.Time{}
@@ -211,7 +248,7 @@ func (s *dropSession) written() []*dropMessage {
 	for i := range restCC {
 		s.collect(segment.Record{CC: &restCC[i]}, now)
 	}
-	if s.octets > 0 {
+	if s.octets > 0 || len(s.gaps) > 0 {
 		return nil
 	}
 	done := s.messages

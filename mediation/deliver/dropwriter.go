@@ -165,7 +165,7 @@ func (w *dropWriter) take(m bus.SpoolMessage) (full bool) {
 
 // full reports whether a session's file must not grow.
 func (w *dropWriter) full(s *dropSession) bool {
-	return s.octets > 0 && (s.octets >= w.Bytes || s.last.Sub(s.first) >= w.Every || w.octets >= dropHeld)
+	return s.octets > 0 && (s.octets >= w.Bytes || len(s.gaps) >= manyGaps || s.last.Sub(s.first) >= w.Every || w.octets >= dropHeld)
 }
 
 // due reports whether it is time for a session's file.

@@ -44,6 +44,7 @@ const runBytes = 256 << 10
 var (
 	errNoSpool = errors.New("deliver: the agency's spool is not open")
 	errStale   = errors.New("deliver: another encryption is ordered now")
+	errNobody  = errors.New("deliver: no delivery counts")
 )
 
 // Takes reports whether records of a kind are pushed.
@@ -84,6 +85,8 @@ func (l *Line) Push(kind segment.Kind, first uint32, octets uint64, records []se
 	}
 	if l.Takes(kind) {
 		pushed, err = l.stream(kind, first, octets, records)
+	} else if l.enc != nil && (kind == segment.KindIRI || l.media) {
+		err = errNobody // where one counts again when they are stored, it is told
 	}
 	if !l.drops(kind) {
 		return pushed, err

@@ -62,7 +62,6 @@ type link struct {
 	metrics   *linkMetrics
 	alarms    alarms
 	confirmed *marks
-	hi2       *queue // of the agency
 }
 
 // run connects again and again until ctx ends.
@@ -166,7 +165,7 @@ func (c *conn) pour(ctx context.Context) error {
 		if failed != nil || !c.waitRoom(consume) {
 			return
 		}
-		if failed = c.deliver(consume, m, last); failed != nil {
+		if failed = c.deliver(m, last); failed != nil {
 			stop()
 		}
 	})
@@ -175,7 +174,7 @@ func (c *conn) pour(ctx context.Context) error {
 
 // deliver sends one message of the spool. last is what of each session's counter was
 // sent over this connection or confirmed before.
-func (c *conn) deliver(ctx context.Context, m bus.SpoolMessage, last *marks) error {
+func (c *conn) deliver(m bus.SpoolMessage, last *marks) error {
 	c.write.Lock()
 	defer c.write.Unlock()
 	c.out = c.out[:0]
@@ -197,7 +196,7 @@ func (c *conn) deliver(ctx context.Context, m bus.SpoolMessage, last *marks) err
 			s.last = append(s.last, mark{r.session, span{r.first, r.first + r.count - 1}})
 		}
 		if r.session != 0 && !r.sealed && c.link.delivery.Encryption != warrant.NoEncryption {
-			if err := c.withhold(ctx, r); err != nil {
+			if err := c.withhold(r); err != nil {
 				return err
 			}
 			continue
@@ -222,8 +221,9 @@ func (c *conn) deliver(ctx context.Context, m bus.SpoolMessage, last *marks) err
 }
 
 // withhold reports PDUs instead of sending them: they were put on the spool in clear,
-// and a delivery that orders the encryption container counts now. write is held.
-func (c *conn) withhold(ctx context.Context, r run) error {
+// and a delivery that orders the encryption container counts now. The report goes in
+// their place. write is held.
+func (c *conn) withhold(r run) error {
 	c.link.metrics.withheld.Add(float64(r.count))
 	p, _, err := etsi.Decode(r.pdus)
 	if err != nil {
@@ -240,15 +240,6 @@ func (c *conn) withhold(ctx context.Context, r run) error {
 	if err != nil {
 		return err
 	}
-	if c.link.kind == segment.KindIRI { // the report goes in their place
-		c.out = append(c.out, pdu...)
-		return nil
-	}
-	receipt, err := c.link.hi2.push(bare(pdu))
-	if err != nil {
-		return err
-	}
-	wait, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	return settled(wait, receipt)
+	c.out = append(c.out, pdu...)
+	return nil
 }

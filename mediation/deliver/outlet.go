@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,7 +67,7 @@ type Outlet struct {
 	metrics *metrics
 	ready   chan struct{}
 
-	refresh func() error // looks which deliveries count now; set before ready is closed
+	refresh func(context.Context) error // looks which deliveries count now; set before ready is closed
 
 	mu   sync.Mutex // guards ways, briefly
 	ways map[warrant.AgencyID]*way
@@ -82,28 +81,47 @@ type way struct {
 
 // outbound is the way out under one delivery. It is never changed, but replaced.
 type outbound struct {
+	queues
+
 	delivery warrant.Delivery
-	iri, cc  *queue // nil = nothing is pushed, or their spools are not open
-	drop     *queue // nil = no capture files, or their spool is not open
-	whole    bool   // all its spools are open, with its limits
-	stuck    bool   // they could not be opened for long: what comes meanwhile is refused
+	whole    bool // all its spools are open, with its limits
+	stuck    bool // they could not be opened for long: what comes meanwhile is refused
+}
+
+// queues lead to an agency's spools.
+type queues struct {
+	iri, cc *queue // nil = nothing is pushed, or their spools are not open
+	drop    *queue // nil = no capture files, or their spool is not open
+}
+
+// newOutbound is the way out under a delivery, as far as spools are open.
+func newOutbound(d warrant.Delivery, open queues) *outbound {
+	if d.HI2 == "" {
+		open.iri, open.cc = nil, nil
+	}
+	if !d.FileDrop {
+		open.drop = nil
+	}
+	return &outbound{delivery: d, queues: open}
 }
 
 // queue is where PDUs of a kind go; nil = its spool is not open.
-func (o *outbound) queue(kind segment.Kind) *queue {
+func (q queues) queue(kind segment.Kind) *queue {
 	switch kind {
 	case segment.KindIRI:
-		return o.iri
+		return q.iri
 	case segment.KindCC:
-		return o.cc
+		return q.cc
 	case evidence.ForFiles:
-		return o.drop
+		return q.drop
 	}
 	return nil
 }
 
 // waits reports whether a spool will be open that is not.
-func (o *outbound) waits() bool { return !o.whole && !o.stuck && o.delivery.HI2 != "" && o.iri == nil }
+func (o *outbound) waits() bool {
+	return !o.whole && !o.stuck && (o.delivery.HI2 != "" && o.iri == nil || o.delivery.FileDrop && o.drop == nil)
+}
 
 // way returns an agency's.
 func (o *Outlet) way(id warrant.AgencyID) *way {
@@ -115,13 +133,6 @@ func (o *Outlet) way(id warrant.AgencyID) *way {
 		o.ways[id] = w
 	}
 	return w
-}
-
-// all are the ways of every agency that was asked for.
-func (o *Outlet) all() map[warrant.AgencyID]*way {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return maps.Clone(o.ways)
 }
 
 func (o *Outlet) outbound(id warrant.AgencyID) *outbound { return o.way(id).now.Load() }
@@ -159,14 +170,14 @@ func (o *Outlet) Ready() <-chan struct{} { return o.ready }
 var errWaits = errors.New("deliver: the spools of an agency are not open yet")
 
 // Line returns how the records of a session are pushed from now on; nil = not at all.
-// It waits for the database where an agency's delivery is not known, and must not be
-// called before Ready.
+// It waits for the database where an agency's delivery is not known, until ctx ends, and
+// must not be called before Ready.
 // A delivery that cannot work is shown as an alarm: the sealed store goes on.
 // An error is trouble that passes: ask again.
 func (o *Outlet) Line(ctx context.Context, info warrant.TaskInfo, p *evidence.Progress) (*Line, error) {
 	w := o.way(info.AgencyID)
 	if w.now.Load() == nil { // a delivery that was confirmed a moment ago counts
-		if err := o.refresh(); err != nil {
+		if err := o.refresh(ctx); err != nil {
 			return nil, err
 		}
 	}

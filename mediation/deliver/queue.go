@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -17,7 +18,13 @@ const (
 	publishAlarm  = 30 * time.Second // trouble with the spool that lasts so long is shown
 	publishFor    = 10 * time.Second // one attempt
 	maxChunkBytes = 900 << 10        // below the bus's largest message
+	maxWaiting    = 16 << 20         // octets that wait for a spool in trouble
 )
+
+// errShed is a spool that takes nothing for long, while more waits for it than memory is
+// for: other agencies need it. It is no room, and told like that. One that was tried
+// may be on the spool all the same, and go.
+var errShed = fmt.Errorf("deliver: the spool takes nothing: %w", bus.ErrFull)
 
 // Receipt tells how a push ended.
 type Receipt struct {
@@ -50,8 +57,11 @@ type chunk struct {
 type queue struct {
 	wake chan struct{} // capacity 1
 
-	mu     sync.Mutex // guards chunks; held while a run is encoded
+	mu     sync.Mutex // guards chunks and octets; held while a run is encoded
 	chunks []*chunk
+	octets int // of chunks
+
+	stuck time.Time // since when the spool takes nothing; zero = it does. Of the goroutine that runs
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
@@ -70,6 +80,7 @@ func (q *queue) push(encode func(dst []byte) ([]byte, error)) (*Receipt, error) 
 		last.data = last.data[:before]
 		return nil, err
 	}
+	q.octets += len(data) - before
 	if len(data) > maxChunkBytes && before > 0 { // a message of its own
 		last.data = last.data[:before]
 		last = &chunk{data: append([]byte(nil), data[before:]...), receipt: &Receipt{done: make(chan struct{})}}
@@ -94,9 +105,10 @@ func (q *queue) take() *chunk {
 		if q.chunks = q.chunks[1:]; len(q.chunks) == 0 {
 			q.chunks = nil
 		}
-		if len(c.data) > 0 {
+		if q.octets -= len(c.data); len(c.data) > 0 {
 			return c
 		}
+		close(c.receipt.done) // nothing had to go
 	}
 	return nil
 }
@@ -116,29 +128,54 @@ func (q *queue) run(ctx context.Context, to spool, trouble func(since time.Time,
 		case <-q.wake:
 		}
 		for c := q.take(); c != nil; c = q.take() {
-			c.receipt.err = publish(ctx, to, c.data, trouble)
+			c.receipt.err = q.publish(ctx, to, c.data, trouble)
 			if ctx.Err() != nil {
 				return // nobody learns: it comes again
 			}
 			close(c.receipt.done)
+			if errors.Is(c.receipt.err, errShed) {
+				q.shed()
+			}
 		}
 	}
 }
 
-// publish tries until the spool has a chunk, or has no room for it.
-func publish(ctx context.Context, to spool, data []byte, trouble func(time.Time, error)) error {
-	began, id := time.Now(), rand.Text()
+// publish tries until the spool has a chunk, or has no room for it, or too much waits.
+func (q *queue) publish(ctx context.Context, to spool, data []byte, trouble func(time.Time, error)) error {
+	id := rand.Text()
 	for wait := minRetry; ; wait = min(2*wait, maxRetry) {
+		began := time.Now()
 		attempt, cancel := context.WithTimeout(ctx, publishFor)
 		err := to.Publish(attempt, id, data)
 		cancel()
 		if err == nil || errors.Is(err, bus.ErrFull) {
+			q.stuck = time.Time{}
 			return err
 		}
-		trouble(began, err)
+		if q.stuck.IsZero() {
+			q.stuck = began
+		}
+		trouble(q.stuck, err)
+		if time.Since(q.stuck) >= publishAlarm && q.waiting() > maxWaiting {
+			return errShed
+		}
 		if !pause(ctx, wait) {
 			return ctx.Err()
 		}
+	}
+}
+
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.octets
+}
+
+// shed refuses all that waits.
+func (q *queue) shed() {
+	for c := q.take(); c != nil; c = q.take() {
+		c.receipt.err = errShed
+		close(c.receipt.done)
 	}
 }
 
