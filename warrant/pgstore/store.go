@@ -50,6 +50,7 @@ type Store struct {
 	profile  *profile.Profile // nil = none
 	operator string
 
+	wanted  wanted
 	holding sync.Mutex // guards holder, while a session is opened too
 	holder  *holder    // nil = nothing was held yet
 }

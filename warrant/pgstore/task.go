@@ -66,46 +66,6 @@ func (s *Store) NextDeadline(ctx context.Context, now time.Time) (time.Time, err
 	return next.UTC(), nil
 }
 
-// WantedTasks returns what may be tapped at now.
-func (s *Store) WantedTasks(ctx context.Context, now time.Time) ([]li.Task, error) {
-	rows, err := s.pool.Query(ctx, `select t.xid::text, `+warrantColumns+` from warrant w join task t on t.warrant_id = w.id
-		where w.state = 'active' order by w.serial`)
-	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", interpret(err))
-	}
-	var tasks []li.Task
-	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
-		values := &withXID{CollectableRow: row}
-		w, err := scanWarrant(values)
-		if err != nil {
-			return struct{}{}, err
-		}
-		xid, err := li.ParseXID(values.xid)
-		if err != nil {
-			return struct{}{}, err
-		}
-		if task, ok := w.Task(xid, now); ok {
-			tasks = append(tasks, task)
-		}
-		return struct{}{}, nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", err)
-	}
-	return tasks, nil
-}
-
-// withXID takes the leading XID off a row.
-type withXID struct {
-	pgx.CollectableRow
-	xid string
-}
-
-// Scan reads the XID and then dest.
-func (r *withXID) Scan(dest ...any) error {
-	return r.CollectableRow.Scan(append([]any{&r.xid}, dest...)...)
-}
-
 // TaskInfo returns what mediation must know of a Task.
 func (s *Store) TaskInfo(ctx context.Context, xid li.XID) (warrant.TaskInfo, error) {
 	var info warrant.TaskInfo
