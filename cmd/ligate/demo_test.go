@@ -69,6 +69,7 @@ func TestDemoLeavesNothingInClear(t *testing.T) {
 	if err != nil || files < 50 {
 		t.Fatalf("looked at %d files: %v", files, err)
 	}
+	sealedToTheAgencyOnly(t, dir)
 	searchDatabase(t, filepath.Join(dir, "operator", "postgres"), string(number))
 	opened, err := filepath.Glob(filepath.Join(dir, "agency", "opened", "*", "1", "*"))
 	if err != nil || len(opened) < 4 {
