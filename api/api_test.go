@@ -100,8 +100,9 @@ func newOffice(t *testing.T) *office {
 	o.must(err)
 	keepers, err := document.New([]string{recipient})
 	o.must(err)
-	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now})
+	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now, Master: pgtest.Master(t, 1)})
 	o.must(err)
+	o.must(o.store.OpenKeys(t.Context()))
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
 	o.must(err)
 	for _, name := range []string{"ann", "bob", "aud", "root1", "root2", "ina", "otto", "mallory"} {

@@ -4,7 +4,7 @@
 --
 --   ligate_app   reads and writes rows; owns nothing, so it can neither drop a trigger
 --                nor change a table
---   audit log, versions and documents of warrants, tasks
+--   audit log, versions and documents of warrants, tasks, the key of targets
 --                select and insert only: history is not the application's to change
 --   warrants, people, agencies, holds
 --                never deleted; the triggers say what may change
@@ -23,7 +23,7 @@ begin
   grant usage, select on all sequences in schema public to ligate_app;
   revoke insert, update, delete on goose_db_version from ligate_app;
   revoke update, delete on audit_entry, audit_hash, audit_checkpoint from ligate_app;
-  revoke update, delete on warrant_version, warrant_document, task, agency_user from ligate_app;
+  revoke update, delete on warrant_version, warrant_document, task, agency_user, sealing_key from ligate_app;
   revoke delete on warrant, tap_interval, legal_hold, protected_number, person, agency, agency_delivery from ligate_app;
   revoke insert, update, delete on warrant_step, quarantined_liid from ligate_app;
 end

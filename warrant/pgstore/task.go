@@ -68,17 +68,46 @@ func (s *Store) NextDeadline(ctx context.Context, now time.Time) (time.Time, err
 	return next.UTC(), nil
 }
 
-// WantedTasks returns what may be tapped at now.
+// WantedTasks returns what may be tapped at now. A warrant whose targets do not open is
+// left out and alarmed: the others go on.
 func (s *Store) WantedTasks(ctx context.Context, now time.Time) ([]li.Task, error) {
-	rows, err := s.pool.Query(ctx, `select t.xid::text, `+warrantColumns+` from warrant w join task t on t.warrant_id = w.id
+	var tasks []li.Task
+	var broken []li.LIID
+	err := s.inTx(ctx, func(tx pgx.Tx) (err error) {
+		tasks, broken, err = s.wantedTasks(ctx, tx, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, liid := range broken {
+		if err := s.OpenAlarm(ctx, alarmUnreadable, string(liid)); err != nil {
+			return nil, err
+		}
+	}
+	return tasks, nil
+}
+
+// alarmUnreadable: a row was changed behind our back; its object is the LIID.
+const alarmUnreadable = "warrant_unreadable"
+
+func (s *Store) wantedTasks(ctx context.Context, tx pgx.Tx, now time.Time) (tasks []li.Task, broken []li.LIID, err error) {
+	keys, err := s.keys(ctx, tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := tx.Query(ctx, `select t.xid::text, `+warrantColumns+` from warrant w join task t on t.warrant_id = w.id
 		where w.state = 'active' order by w.serial`)
 	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", interpret(err))
+		return nil, nil, fmt.Errorf("list tasks: %w", interpret(err))
 	}
-	var tasks []li.Task
 	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
 		values := &withXID{CollectableRow: row}
-		w, err := scanWarrant(values)
+		w, err := keys.scanWarrant(values)
+		if unreadable(err) {
+			broken = append(broken, w.LIID)
+			return struct{}{}, nil
+		}
 		if err != nil {
 			return struct{}{}, err
 		}
@@ -92,9 +121,9 @@ func (s *Store) WantedTasks(ctx context.Context, now time.Time) ([]li.Task, erro
 		return struct{}{}, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", err)
+		return nil, nil, fmt.Errorf("list tasks: %w", err)
 	}
-	return tasks, nil
+	return tasks, broken, nil
 }
 
 // withXID takes the leading XID off a row.

@@ -42,6 +42,14 @@ func NewMaster(key []byte) (*Master, error) {
 // ID names the master key and tells nothing of it.
 func (m *Master) ID() string { return m.id }
 
+// Only finds master keys where m is the only one: it is the one of no name, too.
+func (m *Master) Only(id string) (*Master, error) {
+	if id != "" && id != m.id {
+		return nil, ErrMaster
+	}
+	return m, nil
+}
+
 // Wrap seals a Key so that only this master key opens it.
 func (m *Master) Wrap(k *Key) []byte {
 	return m.aead.Seal(nil, nil, append(append([]byte{}, k.data...), k.hash...), wrapContext(m.id, k.id))
