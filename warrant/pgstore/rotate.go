@@ -1,0 +1,214 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ligate/ligate/warrant/sealing"
+)
+
+// ErrRotating: somebody else changes keys right now.
+var ErrRotating = errors.New("keys are being changed by another command: wait until it has ended")
+
+// Rotation says what becomes new. The zero value seals what an earlier build left in
+// clear, and changes no key.
+type Rotation struct {
+	Rows   bool // a new key: all rows are sealed anew
+	Hashes bool // new hashes too; with Rows
+
+	// Master gives the new master key, durably kept; nil = it stays. It is called once
+	// nobody else can rotate, with the identifier of the one in use.
+	Master func(used string) (*sealing.Master, error)
+	// Committed is called once the database is under the new master key, before anybody
+	// else can rotate; nil = nothing to do.
+	Committed func() error
+}
+
+// Rotated says what a rotation did.
+type Rotated struct {
+	Rows   int    // sealed, or sealed anew
+	Clear  int    // of these, rows that stood in clear before
+	Key    string // identifiers, now
+	Master string
+}
+
+const rotateLock = 119191556420979 // "lseal"
+
+// Rotate changes keys as one transaction: what dies on the way leaves all as it was.
+// Everything that reads or writes targets waits meanwhile and goes on under the new key.
+// The store's connection must be the owner's.
+func (s *Store) Rotate(ctx context.Context, r Rotation) (done Rotated, err error) {
+	if s.master == nil {
+		return done, ErrNoMaster
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return done, fmt.Errorf("rotate keys: %w", err)
+	}
+	defer conn.Release()
+	var mine bool
+	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", rotateLock).Scan(&mine); err != nil {
+		return done, fmt.Errorf("rotate keys: %w", interpret(err))
+	}
+	if !mine {
+		return done, ErrRotating
+	}
+	defer func() {
+		if _, uerr := conn.Exec(context.WithoutCancel(ctx), "select pg_advisory_unlock($1)", rotateLock); uerr != nil {
+			_ = conn.Conn().Close(context.WithoutCancel(ctx)) // ends the lock with the session
+		}
+	}()
+	if done, err = s.rotate(ctx, conn, r); err != nil {
+		return Rotated{}, err
+	}
+	if r.Committed != nil {
+		if err := r.Committed(); err != nil {
+			return done, err
+		}
+	}
+	if done.Clear > 0 { // what was in clear is gone from the files too
+		if _, err := conn.Exec(ctx, "vacuum full warrant, warrant_version, protected_number"); err != nil {
+			return done, fmt.Errorf("all rows are sealed, but old ones stay in the files until a vacuum full: %w", interpret(err))
+		}
+	}
+	return done, nil
+}
+
+func (s *Store) rotate(ctx context.Context, conn *pgxpool.Conn, r Rotation) (done Rotated, err error) {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return done, fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // no effect after Commit
+	if _, err := tx.Exec(ctx, "lock table sealing_key in access exclusive mode"); err != nil {
+		return done, fmt.Errorf("lock key: %w", interpret(err))
+	}
+	old, next, master, err := s.renew(ctx, tx, r)
+	if err != nil {
+		return done, err
+	}
+	done.Key, done.Master = next.ID(), master.ID()
+	for _, table := range sealedTables() {
+		if err := table.reseal(ctx, tx, old, next, &done); err != nil {
+			return done, err
+		}
+	}
+	_, err = tx.Exec(ctx, "update sealing_key set id = $1, master = $2, wrapped = $3, wrapped_at = $4", next.ID(), master.ID(), master.Wrap(next), s.clock())
+	if err != nil {
+		return done, fmt.Errorf("keep key: %w", interpret(err))
+	}
+	e := system("secrets.rotate", "", "key "+next.ID())
+	e.Detail = map[string]string{
+		"master": master.ID(), "rows": fmt.Sprint(done.Rows), "clear": fmt.Sprint(done.Clear), "hashes": fmt.Sprint(r.Hashes),
+	}
+	if _, err := s.audit.Append(ctx, tx, e); err != nil {
+		return done, err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return done, fmt.Errorf("commit: %w", interpret(err))
+	}
+	return done, nil
+}
+
+// renew gives the key in use, the one that follows it, which may be the same, and the
+// master key of that.
+func (s *Store) renew(ctx context.Context, tx pgx.Tx, r Rotation) (old, next *sealing.Key, master *sealing.Master, err error) {
+	if err := s.makeKey(ctx, tx); err != nil {
+		return nil, nil, nil, err
+	}
+	var id, used string
+	var wrapped []byte
+	if err := tx.QueryRow(ctx, "select id, master, wrapped from sealing_key").Scan(&id, &used, &wrapped); err != nil {
+		return nil, nil, nil, fmt.Errorf("read key: %w", interpret(err))
+	}
+	if master, err = s.master(used); err != nil {
+		return nil, nil, nil, err
+	}
+	if old, err = master.Unwrap(id, wrapped); err != nil {
+		return nil, nil, nil, err
+	}
+	switch {
+	case r.Hashes:
+		next, err = sealing.NewKey()
+	case r.Rows:
+		next, err = old.Renew()
+	default:
+		next = old
+	}
+	if err == nil && r.Master != nil {
+		master, err = r.Master(used)
+	}
+	return old, next, master, err
+}
+
+// sealedTable is a table whose rows hold targets. read gives row, clear texts, hashes
+// and seal of those that are to be sealed: all if $1, else those in clear.
+type sealedTable struct{ name, read, write string }
+
+func sealedTables() []sealedTable {
+	return []sealedTable{
+		{
+			sealWarrant, "select id, targets, targets_hash, targets_sealed from warrant where $1 or targets is not null",
+			"update warrant set targets = null, targets_hash = $2, targets_sealed = $3 where id = $1",
+		},
+		{
+			sealVersion, `select warrant_id || '/' || version, case when body ? 'targets' then array(select jsonb_array_elements_text(body -> 'targets')) end,
+				targets_hash, targets_sealed from warrant_version where $1 and targets_sealed is not null or body ? 'targets'`,
+			`update warrant_version set body = body - 'targets', targets_hash = $2, targets_sealed = $3
+				where warrant_id = split_part($1, '/', 1) and version = split_part($1, '/', 2)::int`,
+		},
+		{
+			sealProtected, `select id, case when identity is not null then array[identity] end, case when identity_hash is not null then array[identity_hash] end,
+				identity_sealed from protected_number where $1 or identity is not null`,
+			"update protected_number set identity = null, identity_hash = ($2::bytea[])[1], identity_sealed = $3 where id = $1",
+		},
+	}
+}
+
+// sealedRow is one row of a sealedTable.
+type sealedRow struct {
+	ID     string
+	Clear  []string
+	Hashes [][]byte
+	Sealed []byte
+}
+
+const resealBatch = 500 // rows a round trip
+
+func (t sealedTable) reseal(ctx context.Context, tx pgx.Tx, old, next *sealing.Key, done *Rotated) error {
+	found, err := tx.Query(ctx, t.read, old != next)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.name, interpret(err))
+	}
+	rows, err := pgx.CollectRows(found, pgx.RowToStructByPos[sealedRow])
+	if err != nil {
+		return fmt.Errorf("read %s: %w", t.name, interpret(err))
+	}
+	batch := &pgx.Batch{}
+	for i, row := range rows {
+		texts := row.Clear
+		if texts != nil {
+			done.Clear++
+		} else if texts, err = (keyring{old}).open(t.name, row.ID, row.Hashes, row.Sealed); err != nil {
+			return fmt.Errorf("%s %s: %w", t.name, row.ID, err)
+		}
+		hashes, sealed, err := keyring{next}.seal(t.name, row.ID, texts)
+		if err != nil {
+			return err
+		}
+		batch.Queue(t.write, row.ID, hashes, sealed)
+		if batch.Len() < resealBatch && i < len(rows)-1 {
+			continue
+		}
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("seal %s: %w", t.name, interpret(err))
+		}
+		batch = &pgx.Batch{}
+	}
+	done.Rows += len(rows)
+	return nil
+}
