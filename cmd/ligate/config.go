@@ -209,6 +209,7 @@ type adminConfig struct {
 	HI1            bool              `yaml:"hi1"`             // electronic orders of agencies (TS 103 120)
 	SignIn         signInConfig      `yaml:"sign_in"`         // beside certificates; without origin none
 	Documents      documentsConfig   `yaml:"documents"`       // papers of warrants
+	MasterKey      string            `yaml:"master_key"`      // file of 32 octets that opens the targets in Postgres; default the systemd credential ligate-master.key, else data_dir/secrets/master.key, made at the first start
 }
 
 type documentsConfig struct {
