@@ -316,6 +316,7 @@ func TestBadInputChangesNothing(t *testing.T) {
 		"no such warrant":        {"ann", "GET", "/admin/v1/warrants/x", "", nil, 404, "not-found"},
 		"bad cursor":             {"ann", "GET", "/admin/v1/warrants?cursor=x", "", nil, 400, "bad-request"},
 		"unknown state":          {"ann", "GET", "/admin/v1/warrants?state=x", "", nil, 422, ""},
+		"search for no number":   {"ann", "GET", "/admin/v1/warrants?target=abc", "", nil, 422, "invalid"},
 		"recipient is no key":    {"root1", "POST", "/admin/v1/agencies", `{"name": "X", "country": "DE", "recipients": ["age1x"], "people": [{"name": "a", "certificate": "` + strings.Repeat("a", 64) + `"}]}`, nil, 422, "invalid"},
 		"person without role":    {"root1", "POST", "/admin/v1/people", `{"name": "X", "role": "king", "certificate": "` + strings.Repeat("a", 64) + `"}`, nil, 422, ""},
 		"proof past the end":     {"aud", "GET", "/audit/v1/proof/inclusion?index=5&size=100000", "", nil, 400, "bad-request"},

@@ -5,7 +5,7 @@
 --   warrant              targets_hash (keyed, compared by the rules), targets_sealed
 --   warrant_version      the same; body without targets
 --   protected_number     identity_hash, identity_sealed
---   idempotency          body_hash is keyed
+--   idempotency          body_hash is keyed; what was not is gone
 --
 -- The columns targets and identity stay for what an earlier build wrote, until
 -- `ligate migrate up` or the first start has sealed it; nothing new is written there.
@@ -60,6 +60,10 @@ alter table protected_number
   add constraint protected_number_sealed check (identity is not null or coalesce(length(identity_hash) = 32 and length(identity_sealed) > 36, false)),
   add constraint protected_number_not_in_clear check (identity is null) not valid;
 create unique index protected_number_once on protected_number (identity_hash) where removal_confirmed_by is null;
+
+-- Hashes without a key let one test guesses. A repeated request of before makes no
+-- second warrant: its LIID is taken.
+delete from idempotency;
 
 -- History never changes, but for how its targets are sealed.
 -- +goose StatementBegin
