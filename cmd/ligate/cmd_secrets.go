@@ -46,7 +46,7 @@ func (c *secretsRotateCmd) Run(ctx context.Context, s streams) error {
 		switch {
 		case c.KeepMaster:
 		case c.NewMaster != "":
-			r.Master = func(string) (*sealing.Master, error) { return readMaster(c.NewMaster) }
+			r.Master = func(string) (*sealing.Master, error) { return f.read(c.NewMaster) }
 		case f.own:
 			r.Master, r.Committed = f.prepare, f.finish
 		default:

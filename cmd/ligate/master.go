@@ -21,20 +21,22 @@ const masterCredential = "ligate-master.key"
 type masterFile struct {
 	path string
 	own  bool // ours to make and to change: not a credential, not the operator's own file
+	kms  keyService
 }
 
 // masterKey finds the file: the config's, a systemd credential, or our own.
 func (c *config) masterKey() masterFile {
+	kms := keyService(c.Admin.MasterKMS)
 	if c.Admin.MasterKey != "" {
-		return masterFile{path: c.Admin.MasterKey}
+		return masterFile{path: c.Admin.MasterKey, kms: kms}
 	}
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
 		path := filepath.Join(dir, masterCredential)
 		if _, err := os.Stat(path); err == nil {
-			return masterFile{path: path}
+			return masterFile{path: path, kms: kms}
 		}
 	}
-	return masterFile{path: c.secrets().path("master.key"), own: true}
+	return masterFile{path: c.secrets().path("master.key"), own: true, kms: kms}
 }
 
 func (f masterFile) next() string { return f.path + ".new" }
@@ -47,7 +49,7 @@ func (f masterFile) find(id string) (*sealing.Master, error) {
 	}
 	holds := "no file there"
 	for _, path := range []string{f.path, f.next(), f.path} {
-		m, err := readMaster(path)
+		m, err := f.read(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
@@ -65,23 +67,26 @@ func (f masterFile) find(id string) (*sealing.Master, error) {
 
 // first is the master key of a database that has none yet.
 func (f masterFile) first() (*sealing.Master, error) {
-	m, err := readMaster(f.path)
+	m, err := f.read(f.path)
 	if !errors.Is(err, fs.ErrNotExist) || !f.own {
 		return m, err
 	}
-	if _, err := pki.Secret(f.path, sealing.MasterBytes); err != nil && !errors.Is(err, fs.ErrExist) { // another process made it now
+	if err := f.make(f.path); err != nil && !errors.Is(err, fs.ErrExist) { // another process made it now
 		return nil, err
 	}
-	return readMaster(f.path)
+	return f.read(f.path)
 }
 
-func readMaster(path string) (*sealing.Master, error) {
+func (f masterFile) read(path string) (*sealing.Master, error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
 		return nil, fmt.Errorf("%s: everybody may open this file: chmod 600 it, and rotate the key", path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read master key: %w", err)
+	}
+	if b, err = f.kms.open(b); err != nil {
+		return nil, err
 	}
 	m, err := sealing.NewMaster(b)
 	if err != nil {
@@ -90,10 +95,21 @@ func readMaster(path string) (*sealing.Master, error) {
 	return m, nil
 }
 
+// make keeps a fresh master key in a new file, durably.
+func (f masterFile) make(path string) error {
+	key := make([]byte, sealing.MasterBytes)
+	_, _ = rand.Read(key) // never fails
+	kept, err := f.kms.seal(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pki.Keep(path, kept), syncDir(filepath.Dir(path)))
+}
+
 // prepare makes the next master key beside the one in use, durably. What an earlier
 // rotation left there is settled first: in use it takes its place, else it goes.
 func (f masterFile) prepare(used string) (*sealing.Master, error) {
-	if left, err := readMaster(f.next()); err == nil && left.ID() == used {
+	if left, err := f.read(f.next()); err == nil && left.ID() == used {
 		if err := f.finish(); err != nil {
 			return nil, err
 		}
@@ -101,12 +117,10 @@ func (f masterFile) prepare(used string) (*sealing.Master, error) {
 	if err := os.Remove(f.next()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove a master key that was never used: %w", err)
 	}
-	key := make([]byte, sealing.MasterBytes)
-	_, _ = rand.Read(key) // never fails
-	if err := errors.Join(pki.Keep(f.next(), key), syncDir(filepath.Dir(f.path))); err != nil {
+	if err := f.make(f.next()); err != nil {
 		return nil, err
 	}
-	return sealing.NewMaster(key)
+	return f.read(f.next())
 }
 
 // finish puts the next master key in the place of the one before.
