@@ -178,11 +178,14 @@ func TestWrongMasterKey(t *testing.T) {
 	before := columns(t, o.pool)
 	o.with(t, func(cfg *pgstore.Config) { cfg.Master = pgtest.Master(t, 2) })
 	for name, act := range map[string]func() error{
-		"open":   func() error { return o.OpenKeys(t.Context()) },
-		"read":   func() error { _, err := o.Warrant(t.Context(), o.ann, w.ID); return err },
-		"draft":  func() error { _, err := o.CreateDraft(t.Context(), o.ann, o.order(t, "L-2"), "k"); return err },
-		"task":   func() error { _, err := o.WantedTasks(t.Context(), time.Now()); return err },
-		"search": func() error { _, _, err := o.WarrantsOn(t.Context(), o.ann, w.Targets[0], "", pgstore.Page{}); return err },
+		"open":  func() error { return o.OpenKeys(t.Context()) },
+		"read":  func() error { _, err := o.Warrant(t.Context(), o.ann, w.ID); return err },
+		"draft": func() error { _, err := o.CreateDraft(t.Context(), o.ann, o.order(t, "L-2"), "k"); return err },
+		"task":  func() error { _, err := o.WantedTasks(t.Context(), time.Now()); return err },
+		"search": func() error {
+			_, _, err := o.WarrantsOn(t.Context(), o.ann, w.Targets[0], "", pgstore.Page{})
+			return err
+		},
 		"protect": func() error {
 			_, err := o.Protect(t.Context(), o.ann, w.Targets[0], "press")
 			return err

@@ -27,6 +27,16 @@ func BenchmarkWantedTasks(b *testing.B) {
 	}
 }
 
+// BenchmarkRotate seals them all anew.
+func BenchmarkRotate(b *testing.B) {
+	s := newFullStore(b)
+	for b.Loop() {
+		if done, err := s.Rotate(b.Context(), Rotation{Rows: true, Hashes: true}); err != nil || done.Rows != benchTasks {
+			b.Fatalf("%d rows, %v", done.Rows, err)
+		}
+	}
+}
+
 // newFullStore is a store with benchTasks active warrants, written past the rules.
 func newFullStore(b *testing.B) *Store {
 	b.Helper()
