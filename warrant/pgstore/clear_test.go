@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that goose uses
 	"github.com/pressly/goose/v3"
@@ -73,6 +74,13 @@ func TestClearRowsAreSealed(t *testing.T) {
 	if !o.inFiles(t, "4930555001") {
 		t.Fatal("the search of files finds nothing: it proves nothing")
 	}
+	old, err := o.pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead}) // may still see old rows
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Exec(t.Context(), "select from agency"); err != nil {
+		t.Fatal(err)
+	}
 	done, err := o.Rotate(t.Context(), pgstore.Rotation{})
 	if err != nil || done.Rows != 4 || done.Clear != 4 {
 		t.Fatalf("%+v, %v", done, err)
@@ -104,8 +112,11 @@ func TestClearRowsAreSealed(t *testing.T) {
 	if done, err = o.Rotate(t.Context(), pgstore.Rotation{}); err != nil || done.Rows != 0 {
 		t.Errorf("again: %+v, %v", done, err)
 	}
-	if o.inFiles(t, "4930555001") {
+	if o.inFiles(t, "4930555001") || o.inFiles(t, "4930555077") {
 		t.Error("the tables' files still name a target")
+	}
+	if err := old.Rollback(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

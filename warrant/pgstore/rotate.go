@@ -11,7 +11,7 @@ import (
 	"github.com/ligate/ligate/warrant/sealing"
 )
 
-// ErrRotating: somebody else changes keys right now.
+// ErrRotating is for who is not the only one to change keys.
 var ErrRotating = errors.New("keys are being changed by another command: wait until it has ended")
 
 // Rotation says what becomes new. The zero value seals what an earlier build left in
@@ -70,12 +70,21 @@ func (s *Store) Rotate(ctx context.Context, r Rotation) (done Rotated, err error
 			return done, err
 		}
 	}
-	if done.Clear > 0 { // what was in clear is gone from the files too
-		if _, err := conn.Exec(ctx, "vacuum full warrant, warrant_version, protected_number"); err != nil {
-			return done, fmt.Errorf("all rows are sealed, but old ones stay in the files until a vacuum full: %w", interpret(err))
+	if done.Clear > 0 {
+		err = rewriteFiles(ctx, conn)
+	}
+	return done, err
+}
+
+// rewriteFiles takes what was in clear out of the tables' files. A vacuum would keep rows
+// that some running transaction might still see.
+func rewriteFiles(ctx context.Context, conn *pgxpool.Conn) error {
+	for _, t := range sealedTables() {
+		if _, err := conn.Exec(ctx, t.rewrite); err != nil {
+			return fmt.Errorf("all rows are sealed, but old ones stay in the files of %s until a vacuum full: %w", t.name, interpret(err))
 		}
 	}
-	return done, nil
+	return nil
 }
 
 func (s *Store) rotate(ctx context.Context, conn *pgxpool.Conn, r Rotation) (done Rotated, err error) {
@@ -146,25 +155,29 @@ func (s *Store) renew(ctx context.Context, tx pgx.Tx, r Rotation) (old, next *se
 }
 
 // sealedTable is a table whose rows hold targets. read gives row, clear texts, hashes
-// and seal of those that are to be sealed: all if $1, else those in clear.
-type sealedTable struct{ name, read, write string }
+// and seal of those that are to be sealed: all if $1, else those in clear. rewrite
+// changes nothing and makes the table's files anew.
+type sealedTable struct{ name, read, write, rewrite string }
 
 func sealedTables() []sealedTable {
 	return []sealedTable{
 		{
 			sealWarrant, "select id, targets, targets_hash, targets_sealed from warrant where $1 or targets is not null",
 			"update warrant set targets = null, targets_hash = $2, targets_sealed = $3 where id = $1",
+			"alter table warrant alter column notes type text using notes || ''",
 		},
 		{
 			sealVersion, `select warrant_id || '/' || version, case when body ? 'targets' then array(select jsonb_array_elements_text(body -> 'targets')) end,
 				targets_hash, targets_sealed from warrant_version where $1 and targets_sealed is not null or body ? 'targets'`,
 			`update warrant_version set body = body - 'targets', targets_hash = $2, targets_sealed = $3
 				where warrant_id = split_part($1, '/', 1) and version = split_part($1, '/', 2)::int`,
+			"alter table warrant_version alter column source type text using source || ''",
 		},
 		{
 			sealProtected, `select id, case when identity is not null then array[identity] end, case when identity_hash is not null then array[identity_hash] end,
 				identity_sealed from protected_number where $1 or identity is not null`,
 			"update protected_number set identity = null, identity_hash = ($2::bytea[])[1], identity_sealed = $3 where id = $1",
+			"alter table protected_number alter column added_at type timestamptz using added_at + interval '0'",
 		},
 	}
 }

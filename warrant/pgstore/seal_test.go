@@ -233,14 +233,20 @@ func TestLostKeyIsNotReplaced(t *testing.T) {
 func TestTamperedTargets(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	good, bad, swapped := o.active(t, "GOOD"), o.active(t, "BAD"), o.active(t, "SWAPPED")
+	good, bad, swapped, hashed := o.active(t, "GOOD"), o.active(t, "BAD"), o.active(t, "SWAPPED"), o.active(t, "HASHED")
+	conn, err := o.pool.Acquire(t.Context()) // what is set is of one session
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
 	for _, sql := range []string{
 		"set session_replication_role = replica",
 		"update warrant set targets_sealed = set_byte(targets_sealed, 40, get_byte(targets_sealed, 40) # 1) where id = '" + string(bad.ID) + "'",
 		"update warrant set targets_sealed = (select targets_sealed from warrant where id = '" + string(good.ID) + "') where id = '" + string(swapped.ID) + "'",
+		"update warrant set targets_hash = targets_hash[1:1] where id = '" + string(hashed.ID) + "'",
 		"set session_replication_role = origin",
 	} {
-		if _, err := o.pool.Exec(t.Context(), sql); err != nil {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -250,13 +256,16 @@ func TestTamperedTargets(t *testing.T) {
 		}
 	}
 	alarms, err := o.Alarms(t.Context())
-	if err != nil || len(alarms) != 2 {
+	if err != nil || len(alarms) != 3 {
 		t.Errorf("%d alarms, %v", len(alarms), err)
 	}
 	if _, err := o.Warrant(t.Context(), o.ann, bad.ID); !errors.Is(err, sealing.ErrSealed) {
 		t.Errorf("read: %v", err)
 	}
-	if all, _, err := o.Warrants(t.Context(), o.ann, "", pgstore.Page{}); err != nil || len(all) != 3 {
+	if _, err := o.Warrant(t.Context(), o.ann, hashed.ID); !errors.Is(err, pgstore.ErrTampered) {
+		t.Errorf("hashes of other targets: %v", err)
+	}
+	if all, _, err := o.Warrants(t.Context(), o.ann, "", pgstore.Page{}); err != nil || len(all) != 4 {
 		t.Errorf("%d listed, %v", len(all), err)
 	}
 	if w, err := o.Revoke(t.Context(), o.ann, bad.ID, bad.Version, "tampered with"); err != nil || w.State != warrant.Revoked {
