@@ -78,12 +78,13 @@ func newOfficeUnder(t *testing.T, law *profile.Profile) *office {
 	o.must(err)
 	keepers, err := document.New([]string{recipient})
 	o.must(err)
-	cfg := pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now, Operator: "Test Telecom", Profile: law}
+	cfg := pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now, Operator: "Test Telecom", Profile: law, Master: pgtest.Master(t, 1)}
 	if law != nil {
 		cfg.Limits = law.Limits(warrant.Limits{CountryCode: "49"})
 	}
 	o.store, err = pgstore.New(cfg)
 	o.must(err)
+	o.must(o.store.OpenKeys(t.Context()))
 	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
 	o.must(err)
 	reviews, err := review.New(review.Config{Pool: o.pool, Log: o.log, Now: o.now})
@@ -302,6 +303,7 @@ func TestBadInputChangesNothing(t *testing.T) {
 		"no such warrant":        {"ann", "GET", "/admin/v1/warrants/x", "", nil, 404, "not-found"},
 		"bad cursor":             {"ann", "GET", "/admin/v1/warrants?cursor=x", "", nil, 400, "bad-request"},
 		"unknown state":          {"ann", "GET", "/admin/v1/warrants?state=x", "", nil, 422, ""},
+		"search for no number":   {"ann", "GET", "/admin/v1/warrants?target=abc", "", nil, 422, "invalid"},
 		"recipient is no key":    {"root1", "POST", "/admin/v1/agencies", `{"name": "X", "country": "DE", "recipients": ["age1x"], "people": [{"name": "a", "certificate": "` + strings.Repeat("a", 64) + `"}]}`, nil, 422, "invalid"},
 		"person without role":    {"root1", "POST", "/admin/v1/people", `{"name": "X", "role": "king", "certificate": "` + strings.Repeat("a", 64) + `"}`, nil, 422, ""},
 		"proof past the end":     {"aud", "GET", "/audit/v1/proof/inclusion?index=5&size=100000", "", nil, 400, "bad-request"},

@@ -173,6 +173,7 @@ type updateInput struct {
 }
 
 type listInput struct {
+	Target string `query:"target" maxLength:"256" doc:"only warrants that name exactly this number or SIP URI"`
 	State  string `query:"state" enum:"draft,submitted,rejected,approved,active,suspended,expired,revoked,purged"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"100"`
@@ -273,7 +274,7 @@ func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	all, next, err := h.cfg.Store.Warrants(ctx, by, in.State, pgstore.Page{Limit: in.Limit, After: in.Cursor})
+	all, next, err := h.find(ctx, by, in)
 	if err != nil {
 		return nil, problem.From(err)
 	}
@@ -286,6 +287,19 @@ func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error)
 		}
 	}
 	return out, nil
+}
+
+// find lists, or searches where the request names a target.
+func (h *handlers) find(ctx context.Context, by warrant.Actor, in *listInput) ([]warrant.Warrant, string, error) {
+	page := pgstore.Page{Limit: in.Limit, After: in.Cursor}
+	if in.Target == "" {
+		return h.cfg.Store.Warrants(ctx, by, in.State, page)
+	}
+	targets, err := h.targets([]string{in.Target})
+	if err != nil {
+		return nil, "", err
+	}
+	return h.cfg.Store.WarrantsOn(ctx, by, targets[0], in.State, page)
 }
 
 func (h *handlers) get(ctx context.Context, in *idInput) (*warrantOutput, error) {

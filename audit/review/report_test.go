@@ -16,9 +16,9 @@ import (
 // wrong (BAD): tapped past its end, a session outside, content under signalling only, a
 // segment missing, no receipt.
 const seedSQL = `set local session_replication_role = replica;
-	insert into warrant (id, version, state, previous_state, liid, authority, reference, legal_basis, agency_id, targets, scope, valid_from, valid_until, notes,
+	insert into warrant (id, version, state, previous_state, liid, authority, reference, legal_basis, agency_id, targets_hash, targets_sealed, scope, valid_from, valid_until, notes,
 		drafter, approver, stopped_at, created_at, updated_at)
-	select liid, 1, 'expired', 'active', liid, 'c', 'r', 'l', 'a1', '{x}', scope, '2026-01-01Z', '2026-01-10Z', '', 'dan', 'bob', '2026-01-10Z', now(), now()
+	select liid, 1, 'expired', 'active', liid, 'c', 'r', 'l', 'a1', array[sha256('x')], sha512('x'), scope, '2026-01-01Z', '2026-01-10Z', '', 'dan', 'bob', '2026-01-10Z', now(), now()
 	from (values ('GOOD', 'iri+cc'), ('BAD', 'iri')) as w (liid, scope);
 	insert into tap_interval (warrant_id, began_at, ended_at) values ('GOOD', '2026-01-01Z', '2026-01-10Z'), ('BAD', '2026-01-05Z', '2026-01-10 01:00Z');
 	insert into session (id, liid, cin, agency_id, xid, correlation, started_at, ended_at, closed_at, last_at, direction, end_cause, next_iri, next_cc, missing, tap_seq_x2, tap_seq_x3, segments, chain_head)

@@ -53,6 +53,9 @@ func (w *benchWorld) open(ctx context.Context) (err error) {
 		return err
 	}
 	w.db = db
+	if err := db.warrants.OpenKeys(ctx); err != nil {
+		return err
+	}
 	if w.folder, err = evidence.OpenFolder(filepath.Join(w.dir, "evidence")); err != nil {
 		return err
 	}

@@ -78,6 +78,8 @@ type warrantListCmd struct {
 	apiFlags
 	jsonFlag
 	State string `help:"Only this state."`
+
+	Target string `help:"Only warrants that name exactly this number or SIP URI."`
 }
 
 // Run lists the warrants without their targets.
@@ -85,6 +87,9 @@ func (c *warrantListCmd) Run(ctx context.Context, s streams) error {
 	query := url.Values{}
 	if c.State != "" {
 		query.Set("state", c.State)
+	}
+	if c.Target != "" {
+		query.Set("target", c.Target)
 	}
 	api, err := c.client()
 	if err != nil {

@@ -89,6 +89,7 @@ type exportConfig struct {
 	Certificate string     `yaml:"certificate"` // the MDF's fingerprint
 	Private     bool       `yaml:"private"`     // the MDF is a ligate: it gets attribute 4 too
 	TLS         pairConfig `yaml:"tls"`         // what we show; default one made at the first start
+	MasterKMS   string     `yaml:"master_kms"`  // URL of the key service that encrypts that file; empty = none
 }
 
 // pairConfig are two PEM files, or nothing.
@@ -179,12 +180,13 @@ type sourceConfig struct {
 
 // x2x3Config is our side of X2 and X3 towards network elements that are not ours.
 type x2x3Config struct {
-	Listen   string     `yaml:"listen"`    // host:port for X2 and X3; empty = none
-	ListenX3 string     `yaml:"listen_x3"` // for X3 apart: then listen takes X2 only
-	TLS      pairConfig `yaml:"tls"`       // what we show; default one made at the first start
-	Skew     *duration  `yaml:"skew"`      // how far ahead of ours an element's clock may be; default 5m
-	Backlog  *duration  `yaml:"backlog"`   // how old a PDU may be; default 24h
-	Silence  *duration  `yaml:"silence"`   // without keep-alives for so long a connection is ended; default 3m, 0s = never
+	Listen    string     `yaml:"listen"`     // host:port for X2 and X3; empty = none
+	ListenX3  string     `yaml:"listen_x3"`  // for X3 apart: then listen takes X2 only
+	TLS       pairConfig `yaml:"tls"`        // what we show; default one made at the first start
+	MasterKMS string     `yaml:"master_kms"` // URL of the key service that encrypts that file; empty = none
+	Skew      *duration  `yaml:"skew"`       // how far ahead of ours an element's clock may be; default 5m
+	Backlog   *duration  `yaml:"backlog"`    // how old a PDU may be; default 24h
+	Silence   *duration  `yaml:"silence"`    // without keep-alives for so long a connection is ended; default 3m, 0s = never
 }
 
 // elementConfig is a network element that is not ours. It gets its Tasks as
@@ -209,6 +211,8 @@ type adminConfig struct {
 	Documents      documentsConfig   `yaml:"documents"`         // papers of warrants
 	Profile        string            `yaml:"profile"`           // of the jurisdiction: de, nl, uk, us or a file; empty = none
 	KeepsCopy      bool              `yaml:"keeps_sealed_copy"` // we may keep content sealed until a purge although the profile says buffer-only
+	MasterKey      string            `yaml:"master_key"`        // file of 32 octets that opens the targets in Postgres; default the systemd credential ligate-master.key, else data_dir/secrets/master.key, made at the first start
+	MasterKMS      string            `yaml:"master_kms"`        // URL of the key service that encrypts that file; empty = none
 }
 
 type documentsConfig struct {

@@ -237,6 +237,7 @@ func (c checker) checkAdmin(cfg *config) {
 	c.want(err == nil || len(cfg.Admin.Documents.Recipients) == 0, "admin.documents.recipients", "want age recipients: age1…")
 	c.want(len(cfg.Admin.Documents.Recipients) > 0 || !cfg.Admin.Documents.Required, "admin.documents.required", "wants admin.documents.recipients: whom the orders are sealed to")
 	c.checkProfile(cfg.Admin)
+	c.want(cfg.Admin.MasterKMS == "" || keyService(cfg.Admin.MasterKMS).known(), "admin.master_kms", "want the URL of a key service that this build knows, such as base64key://KEY, or nothing")
 	c.checkSignIn(cfg.Admin.SignIn)
 	c.want(len(cfg.Admin.Gateways) > 0, "admin.gateways", "required: at least one gateway to task")
 	for i, g := range cfg.Admin.Gateways {

@@ -29,6 +29,7 @@ type database struct {
 	log      *audit.Log
 	warrants *pgstore.Store
 	stop     func() error
+	owner    string       // how to reach the private server as its owner; empty for a configured one
 	died     <-chan error // the private server ended by itself; nil for a configured one
 }
 
@@ -72,7 +73,7 @@ func openDatabase(ctx context.Context, cfg *config, log *slog.Logger) (db *datab
 func openWarrants(cfg *config, db *database) (*pgstore.Store, error) {
 	store := pgstore.Config{Pool: db.pool, Audit: db.log, Operator: cfg.Operator.ID, Limits: warrant.Limits{
 		CountryCode: cfg.NumberPlan.CountryCode, NeedsOrder: cfg.Admin.Documents.Required,
-	}}
+	}, Master: cfg.masterKey().find}
 	law, err := cfg.Admin.profile()
 	if err != nil {
 		return nil, err
@@ -157,6 +158,7 @@ func (db *database) startPrivate(ctx context.Context, cfg *config, log *slog.Log
 	if err := migrations.Up(ctx, pg.URL()); err != nil {
 		return "", err
 	}
+	db.owner = pg.URL()
 	return pg.AppURL(), nil
 }
 

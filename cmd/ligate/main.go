@@ -36,6 +36,7 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Run a deployment from a config file."`
 	Config  configCmd  `cmd:"" help:"Check a config file or print an example."`
 	Setup   setupCmd   `cmd:"" help:"The ceremony on a fresh installation: enrol the first people."`
+	Secrets secretsCmd `cmd:"" help:"Change the keys that seal targets in the database."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or show where it stands."`
 	Person  personCmd  `cmd:"" help:"Make a person's key and certificate."`
 	People  peopleCmd  `cmd:"" help:"Manage staff, their sessions and machine tokens through the API (system administrator)."`

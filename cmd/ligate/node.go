@@ -82,6 +82,11 @@ func (n *node) Run(ctx context.Context) (err error) {
 			err = errors.Join(err, c())
 		}
 	}()
+	if n.has(roleAdmin) {
+		if err := n.db.warrants.OpenKeys(ctx); err != nil {
+			return fmt.Errorf("open the targets' key: %w", err)
+		}
+	}
 	if err := n.build(); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ligate/ligate/internal/pgtest"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/sipevent"
 	"github.com/ligate/ligate/li/x2x3"
@@ -19,8 +20,11 @@ import (
 func TestWarrantDecides(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	warrants, err := pgstore.New(pgstore.Config{Pool: w.pool, Audit: w.log})
+	warrants, err := pgstore.New(pgstore.Config{Pool: w.pool, Audit: w.log, Master: pgtest.Master(t, 1)})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := warrants.OpenKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	must := func(err error) {

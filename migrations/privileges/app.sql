@@ -4,7 +4,8 @@
 --
 --   ligate_app   reads and writes rows; owns nothing, so it can neither drop a trigger
 --                nor change a table
---   audit log, versions and documents of warrants, tasks, records around warrants
+--   audit log, versions and documents of warrants, tasks, records around warrants,
+--                the key of targets
 --                select and insert only: history is not the application's to change;
 --                audit_erase() takes records away that two people asked for
 --   warrants, people, agencies, holds
@@ -26,7 +27,7 @@ begin
   revoke update, delete on audit_entry, audit_hash, audit_checkpoint, audit_cosignature from ligate_app;
   revoke delete on audit_request from ligate_app;
   grant execute on function audit_erase(text) to ligate_app;
-  revoke update, delete on warrant_version, warrant_document, task, agency_user from ligate_app;
+  revoke update, delete on warrant_version, warrant_document, task, agency_user, sealing_key from ligate_app;
   revoke update, delete on certification, incident, incident_act, outage, outage_recovery, outage_notice,
     review, review_sample, review_result, review_close from ligate_app;
   revoke delete on warrant, tap_interval, legal_hold, protected_number, person, agency, agency_delivery from ligate_app;

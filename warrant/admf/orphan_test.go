@@ -129,12 +129,16 @@ func TestRoguePlantedBySQL(t *testing.T) {
 	a := o.run(t, n)
 	n.wait(patience, "filling", good)
 
+	// A draft of the drafter's, so that its targets are sealed as they ought to be.
+	draft, err := o.CreateDraft(t.Context(), o.drafter, warrant.Order{
+		LIID: "LI-PLANTED", Authority: w.Authority, Reference: w.Reference, LegalBasis: w.LegalBasis, AgencyID: w.AgencyID,
+		Targets: content(t, "+4930999999").Targets, Scope: w.Scope, From: w.From, Until: w.Until,
+	}, "")
+	must(t, err)
 	planted := li.NewXID()
-	o.plant(t, `with w as (insert into warrant (id, version, state, previous_state, liid, authority, reference, legal_basis, agency_id, targets, scope,
-			valid_from, valid_until, notes, drafter, approver, created_at, updated_at)
-		select 'planted', version, state, state, 'LI-PLANTED', authority, reference, legal_basis, agency_id, array['+4930999999'], scope,
-			valid_from, valid_until, notes, drafter, approver, created_at, updated_at from warrant where id = $1 returning id)
-		insert into task (xid, warrant_id, created_at) select $2, id, now() from w`, string(w.ID), planted.String())
+	o.plant(t, `with w as (update warrant set state = 'active', previous_state = 'active', approver = (select approver from warrant where id = $1)
+			where id = $3 returning id)
+		insert into task (xid, warrant_id, created_at) select $2, id, now() from w`, string(w.ID), planted.String(), string(draft.ID))
 	if _, err := a.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +146,7 @@ func TestRoguePlantedBySQL(t *testing.T) {
 	o.alarmed(t, admf.AlarmUnproven, planted.String())
 	n.wait(0, "a warrant without approval", good)
 
-	o.plant(t, "update warrant set version = version + 1, targets = array['+4930888888'] where id = $1", string(w.ID))
+	o.plant(t, "update warrant set version = version + 1, valid_until = valid_until + interval '1 day' where id = $1", string(w.ID))
 	if _, err := a.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -45,8 +45,9 @@ func newOffice(t *testing.T) *office {
 		must(t, err)
 		return records
 	}}
-	o.Store, err = pgstore.New(pgstore.Config{Pool: pool, Audit: log})
+	o.Store, err = pgstore.New(pgstore.Config{Pool: pool, Audit: log, Master: pgtest.Master(t, 1)})
 	must(t, err)
+	must(t, o.OpenKeys(t.Context()))
 	cert := func(digit string) string { return strings.Repeat(digit, 64) }
 	people, err := o.EnrolFirst(t.Context(), []warrant.Person{
 		{Name: "D", Role: warrant.Drafter, Cert: cert("1")},

@@ -32,7 +32,7 @@ func (s *Store) lawful(ctx context.Context, tx pgx.Tx, w warrant.Warrant) error 
 	if w.Predecessor == "" {
 		return nil
 	}
-	before, err := lock(ctx, tx, w.Predecessor)
+	before, err := s.lock(ctx, tx, w.Predecessor)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *Store) Submit(ctx context.Context, by warrant.Actor, id warrant.ID, ver
 		if err := s.limits.Submittable(hasOrder); err != nil {
 			return w, err
 		}
-		w.Protected, err = namesProtected(ctx, tx, w)
+		w.Protected, err = s.namesProtected(ctx, tx, w)
 		return w, err
 	})
 }
@@ -103,7 +103,7 @@ func (s *Store) Approve(ctx context.Context, by warrant.Actor, id warrant.ID, ve
 		if err != nil {
 			return w, err
 		}
-		protected, err := namesProtected(ctx, tx, w)
+		protected, err := s.namesProtected(ctx, tx, w)
 		if err != nil {
 			return w, err
 		}

@@ -18,7 +18,7 @@ func (s *Store) KeepApproval(ctx context.Context, by warrant.Actor, session stri
 	e := entry(by, "approval.sign", "", string(a.WarrantID))
 	e.Detail = map[string]string{"version": fmt.Sprint(a.Version), "public_key": keyHash(a.PublicKey)}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		w, err := lock(ctx, tx, a.WarrantID)
+		w, err := s.lock(ctx, tx, a.WarrantID)
 		if err != nil {
 			return err
 		}

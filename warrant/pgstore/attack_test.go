@@ -97,18 +97,28 @@ func (s *scene) attacks() []attack {
 		{set(s.lawyer, "state = 'approved', approver = '"+bob+"', second_approver = '"+carl+"'"), "warrant_one_approval_at_a_time"},
 		{set(s.lawyer, "second_approver = '"+carl+"'"), "warrant_second_after_first"},
 		{"delete from protected_number", denied},
-		{"update protected_number set identity = '+49301'", "protected_number_immutable"},
+		{"update protected_number set identity_hash = sha256('+49301')", "protected_number_immutable"},
+		{"update protected_number set identity_sealed = identity_sealed || '\\x00'", "protected_number_immutable"},
 		{"update protected_number set removed_by = '" + bob + "', removed_at = now(), removal_confirmed_by = '" + bob + "', removal_confirmed_at = now()", "protected_number_removed_by_two"},
-		{"insert into protected_number (id, identity, kind, added_by, added_at, confirmed_by, confirmed_at) values ('x', '+4930', 'own', '" + ann + "', now(), '" + bob + "', now())", "protected_number_begins_alone"},
+		{"insert into protected_number (id, identity_hash, identity_sealed, kind, added_by, added_at, confirmed_by, confirmed_at) values ('x', sha256('+4930'), sha256('x') || sha256('y'), 'own', '" + ann + "', now(), '" + bob + "', now())", "protected_number_begins_alone"},
 		// An approved order stays as it is, but for less.
+		{set(s.act, "targets_hash = array[sha256('+49301')]"), "warrant_only_narrows"},
+		{set(s.act, "targets_hash = targets_hash || sha256('+49301')"), "warrant_only_narrows"},
+		{set(s.act, "targets_hash = array[targets_hash[1], targets_hash[1], targets_hash[1]]"), "warrant_only_narrows"},
+		{set(s.act, "targets_hash = null"), "warrant_has_target"},
+		{set(s.act, "targets_hash = '{}'"), "warrant_has_target"},
+		{set(s.draft, "targets_hash = null"), "warrant_has_target"},
+		{set(s.draft, "targets_hash = array[null]::bytea[]"), "warrant_has_target"},
+		{set(s.draft, "targets_sealed = null"), "warrant_targets_sealed"},
+		{set(s.draft, "targets = '{+49301}'"), "warrant_targets_not_in_clear"},
+		{set(s.act, "targets_sealed = targets_sealed || '\\x00'"), "warrant_order_immutable"},
+		{set(s.act, "targets_sealed = (select targets_sealed from warrant where id = '"+string(s.later.ID)+"')"), "warrant_order_immutable"},
 		{set(s.act, "targets = '{+49301}'"), "warrant_only_narrows"},
-		{set(s.act, "targets = targets || '{+49301}'"), "warrant_only_narrows"},
-		{set(s.act, "targets = array[targets[1], targets[1], targets[1]]"), "warrant_only_narrows"},
-		{set(s.act, "targets = '{}'"), "warrant_has_target"},
-		{set(s.act, "targets = targets[1:1], valid_until = valid_until + interval '1 day'"), "warrant_order_immutable"},
-		{set(s.act, "targets = targets[1:1], state = 'suspended', stopped_at = now()"), "warrant_only_narrows"},
+		{"update warrant set targets_sealed = targets_sealed || '\\x00' where id = '" + string(s.act.ID) + "'", "warrant_version_follows"},
+		{set(s.act, "targets_hash = targets_hash[1:1], valid_until = valid_until + interval '1 day'"), "warrant_order_immutable"},
+		{set(s.act, "targets_hash = targets_hash[1:1], state = 'suspended', stopped_at = now()"), "warrant_only_narrows"},
 		{set(s.act, "scope = 'all'"), "warrant_only_narrows"},
-		{set(s.sub, "targets = targets[1:1]"), "warrant_order_immutable"},
+		{set(s.sub, "targets_hash = targets_hash[1:1]"), "warrant_order_immutable"},
 		{set(s.act, "valid_until = valid_until + interval '1 day'"), "warrant_order_immutable"},
 		{set(s.act, "agency_id = 'x'"), "warrant_order_immutable"},
 		{set(s.act, "liid = 'X'"), "warrant_identity_immutable"},
@@ -185,6 +195,9 @@ func (s *scene) historyAttacks() []attack {
 		{"insert into warrant_document select warrant_id, 9, kind, sha256('y'), bytes, pages, 'in clear', added_by, role, source, added_at from warrant_document", "warrant_document_is_sealed"},
 	}
 	for _, sql := range []string{
+		"update sealing_key set master = 'x'", "delete from sealing_key", "truncate sealing_key",
+		"update warrant_version set targets_sealed = targets_sealed", "drop function may_seal()",
+		"create or replace function may_seal() returns boolean language sql as 'select true'",
 		"delete from warrant", "delete from warrant_version", "update warrant_version set by = 'x'", "update warrant_version set reason = 'x'",
 		"delete from warrant_document", "update warrant_document set sealed = sealed", "delete from task", "update task set xid = gen_random_uuid()",
 		"delete from tap_interval", "delete from person", "delete from agency", "delete from agency_user", "update audit_entry set actor = 'x'",
@@ -230,7 +243,7 @@ func TestNoSQLBreaksTheRules(t *testing.T) {
 func (s *scene) fingerprint(t *testing.T) string {
 	t.Helper()
 	var all []string
-	for _, table := range []string{"warrant", "warrant_version", "warrant_document", "legal_hold", "protected_number", "task", "tap_interval", "person", "agency", "agency_user", "warrant_step", "audit_entry"} {
+	for _, table := range []string{"warrant", "warrant_version", "warrant_document", "legal_hold", "protected_number", "task", "tap_interval", "person", "agency", "agency_user", "warrant_step", "audit_entry", "sealing_key"} {
 		var sum string
 		if err := s.pool.QueryRow(t.Context(), "select coalesce(md5(string_agg(r::text, '|' order by r::text)), '') from "+table+" r").Scan(&sum); err != nil {
 			t.Fatal(err)

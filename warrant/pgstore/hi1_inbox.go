@@ -182,7 +182,7 @@ func (h *HI1) Take(ctx context.Context, by warrant.Actor, id string,
 			return err
 		}
 		draft := entry(by, "warrant.draft", w.LIID, string(w.ID))
-		if err := insert(ctx, tx, w, draft); err != nil {
+		if err := h.s.insert(ctx, tx, w, draft); err != nil {
 			return fmt.Errorf("draft warrant: %w", err)
 		}
 		_, err = tx.Exec(ctx, "update hi1_order set state = 'drafted', officer = $2, warrant_id = $3, updated_at = $4 where id = $1", id, by.ID, w.ID, now)

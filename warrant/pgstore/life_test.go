@@ -21,7 +21,7 @@ import (
 // with opens the office's store anew with other settings.
 func (o *office) with(t *testing.T, change func(*pgstore.Config)) {
 	t.Helper()
-	cfg := pgstore.Config{Pool: o.pool, Audit: o.log}
+	cfg := pgstore.Config{Pool: o.pool, Audit: o.log, Master: pgtest.Master(t, 1)}
 	change(&cfg)
 	var err error
 	if o.Store, err = pgstore.New(cfg); err != nil {

@@ -23,7 +23,7 @@ func (s *Store) AddDocument(ctx context.Context, by warrant.Actor, id warrant.ID
 		WarrantID: id, Kind: kind, SHA256: hex.EncodeToString(sum[:]), Bytes: len(paper), Pages: pages, AddedBy: by.ID, AddedAt: s.clock(),
 	}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		w, err := lock(ctx, tx, id) // one writer makes the numbers consecutive
+		w, err := s.lock(ctx, tx, id) // one writer makes the numbers consecutive
 		if err != nil {
 			return err
 		}

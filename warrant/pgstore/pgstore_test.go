@@ -47,7 +47,10 @@ func emptyOffice(t *testing.T) *office {
 	if o.log, err = audit.New(audit.Config{Origin: "test", Signer: signer}); err != nil {
 		t.Fatal(err)
 	}
-	if o.Store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log}); err != nil {
+	if o.Store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Master: pgtest.Master(t, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.OpenKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -363,7 +366,7 @@ func TestDatabaseHoldsTheLaw(t *testing.T) {
 		{"update warrant set state = 'approved', version = version + 1, approver = '" + string(o.root1.ID) + "' where id = $1", string(sub.ID), "warrant_approver_confirmed"},
 		{"update warrant set state = 'active', version = version + 1, approver = '" + string(o.bob.ID) + "' where id = $1", string(sub.ID), "warrant_legal_step"},
 		{"update warrant set state = 'active', version = version + 1, approver = '" + string(o.bob.ID) + "' where id = $1", string(draft.ID), "warrant_legal_step"},
-		{"update warrant set targets = '{+49301}', version = version + 1 where id = $1", string(act.ID), "warrant_only_narrows"},
+		{"update warrant set targets_hash = array[sha256('+49301')], version = version + 1 where id = $1", string(act.ID), "warrant_only_narrows"},
 		{"update warrant set valid_until = valid_until + interval '1 day', version = version + 1 where id = $1", string(act.ID), "warrant_order_immutable"},
 		{"update warrant set approver = '" + string(o.carl.ID) + "', version = version + 1 where id = $1", string(act.ID), "warrant_approver_immutable"},
 		{"update warrant set liid = 'X', version = version + 1 where id = $1", string(act.ID), "warrant_identity_immutable"},

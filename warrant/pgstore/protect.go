@@ -12,26 +12,30 @@ import (
 )
 
 // namesProtected reports whether a target is one of the protected numbers.
-func namesProtected(ctx context.Context, tx pgx.Tx, w warrant.Warrant) (bool, error) {
+func (s *Store) namesProtected(ctx context.Context, tx pgx.Tx, w warrant.Warrant) (bool, error) {
+	keys, err := s.keys(ctx, tx)
+	if err != nil {
+		return false, err
+	}
 	var yes bool
-	err := tx.QueryRow(ctx, `select exists (select from protected_number where identity = any ($1) and confirmed_by is not null and removal_confirmed_by is null)`,
-		encodeTargets(w.Targets)).Scan(&yes)
+	err = tx.QueryRow(ctx, `select exists (select from protected_number where identity_hash = any ($1) and confirmed_by is not null and removal_confirmed_by is null)`,
+		keys.hashes(encodeTargets(w.Targets))).Scan(&yes)
 	if err != nil {
 		return false, fmt.Errorf("find protected numbers: %w", interpret(err))
 	}
 	return yes, nil
 }
 
-const protectedColumns = `id, identity, kind, added_by, added_at, coalesce(confirmed_by, ''), coalesce(removed_by, ''), coalesce(removal_confirmed_by, '')`
+const protectedColumns = `id, identity_hash, identity_sealed, kind, added_by, added_at, coalesce(confirmed_by, ''), coalesce(removed_by, ''), coalesce(removal_confirmed_by, '')`
 
-func scanProtected(row pgx.CollectableRow) (warrant.ProtectedNumber, error) {
+func (r keyring) scanProtected(row pgx.CollectableRow) (warrant.ProtectedNumber, error) {
 	var p warrant.ProtectedNumber
-	var identity string
-	err := row.Scan(&p.ID, &identity, &p.Kind, &p.AddedBy, &p.AddedAt, &p.ConfirmedBy, &p.RemovedBy, &p.RemovalConfirm)
+	var hash, sealed []byte
+	err := row.Scan(&p.ID, &hash, &sealed, &p.Kind, &p.AddedBy, &p.AddedAt, &p.ConfirmedBy, &p.RemovedBy, &p.RemovalConfirm)
 	if err != nil {
 		return p, err
 	}
-	ids, err := decodeTargets([]string{identity})
+	ids, err := r.targets(sealProtected, p.ID, [][]byte{hash}, sealed)
 	if err != nil {
 		return p, err
 	}
@@ -47,8 +51,16 @@ func (s *Store) Protect(ctx context.Context, by warrant.Actor, id li.Identity, k
 		return p, s.refused(ctx, e, err)
 	}
 	return p, s.inTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "insert into protected_number (id, identity, kind, added_by, added_at) values ($1, $2, $3, $4, $5)",
-			p.ID, encodeTargets([]li.Identity{p.Identity})[0], p.Kind, p.AddedBy, p.AddedAt)
+		keys, err := s.keys(ctx, tx)
+		if err != nil {
+			return err
+		}
+		hashes, sealed, err := keys.seal(sealProtected, p.ID, encodeTargets([]li.Identity{p.Identity}))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "insert into protected_number (id, identity_hash, identity_sealed, kind, added_by, added_at) values ($1, $2, $3, $4, $5, $6)",
+			p.ID, hashes[0], sealed, p.Kind, p.AddedBy, p.AddedAt)
 		if err != nil {
 			return fmt.Errorf("protect number: %w", interpret(err))
 		}
@@ -73,11 +85,15 @@ func (s *Store) changeProtected(ctx context.Context, by warrant.Actor, id, actio
 	e := entry(by, action, "", id)
 	var p warrant.ProtectedNumber
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		keys, err := s.keys(ctx, tx)
+		if err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, "select "+protectedColumns+" from protected_number where id = $1 for update", id)
 		if err != nil {
 			return fmt.Errorf("read protected number: %w", interpret(err))
 		}
-		if p, err = pgx.CollectExactlyOneRow(rows, scanProtected); err != nil {
+		if p, err = pgx.CollectExactlyOneRow(rows, keys.scanProtected); err != nil {
 			return notFound(err)
 		}
 		if p, err = rule(p, by); err != nil {
@@ -107,11 +123,20 @@ func (s *Store) ProtectedNumbers(ctx context.Context, by warrant.Actor) ([]warra
 	if err := s.Record(ctx, e); err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, "select "+protectedColumns+" from protected_number where removal_confirmed_by is null order by added_at, id")
-	if err != nil {
-		return nil, fmt.Errorf("list protected numbers: %w", interpret(err))
-	}
-	return pgx.CollectRows(rows, scanProtected)
+	var all []warrant.ProtectedNumber
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		keys, err := s.keys(ctx, tx)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, "select "+protectedColumns+" from protected_number where removal_confirmed_by is null order by added_at, id")
+		if err != nil {
+			return fmt.Errorf("list protected numbers: %w", interpret(err))
+		}
+		all, err = pgx.CollectRows(rows, keys.scanProtected)
+		return err
+	})
+	return all, err
 }
 
 const holdColumns = `id, warrant_id, reason, set_by, set_at, coalesce(confirmed_by, ''), coalesce(release_reason, ''), coalesce(released_by, ''), coalesce(release_confirmed_by, '')`
@@ -129,7 +154,7 @@ func (s *Store) SetHold(ctx context.Context, by warrant.Actor, id warrant.ID, re
 	e.Reason = cut(reason)
 	var h warrant.Hold
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		w, err := lock(ctx, tx, id)
+		w, err := s.lock(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -176,7 +201,7 @@ func (s *Store) changeHold(ctx context.Context, by warrant.Actor, id warrant.ID,
 	e.Reason, e.Detail = cut(reason), map[string]string{"hold": hold}
 	var h warrant.Hold
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
-		w, err := lock(ctx, tx, id) // a purge waits, or is over
+		w, err := s.lock(ctx, tx, id) // a purge waits, or is over
 		if err != nil {
 			return err
 		}

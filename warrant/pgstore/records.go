@@ -134,7 +134,7 @@ func (s *Store) RecordsOf(ctx context.Context, by warrant.Actor, id warrant.ID, 
 	if err != nil {
 		return warrant.Warrant{}, fmt.Errorf("read warrant: %w", interpret(err))
 	}
-	w, err := pgx.CollectExactlyOneRow(rows, scanWarrant)
+	w, err := pgx.CollectExactlyOneRow(rows, keyring{}.scanWarrant) // its targets stay closed
 	return w, notFound(err)
 }
 
@@ -202,4 +202,9 @@ func (s *Store) retention(w warrant.Warrant) []Retention {
 		all = append(all, row)
 	}
 	return all
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }

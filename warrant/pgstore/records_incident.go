@@ -63,12 +63,20 @@ func (s *Store) OpenIncident(ctx context.Context, by warrant.Actor, i warrant.In
 		if err := whole(s.IncidentForm(i)); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `insert into incident (id, found_at, found_how, what, warrants, intrusion, unauthorised, opened_by, source, opened_at)
-			values ($1, $2, $3, $4, coalesce($5::text[], '{}'), $6, coalesce($7::text[], '{}'), $8, $9, $10)`,
-			i.ID, i.FoundAt, i.FoundHow, i.What, i.Warrants, i.Intrusion, i.Unauthorised, by.ID, by.Source, now)
+		keys, err := s.keys(ctx, tx)
+		if err != nil {
+			return err
+		}
+		hashes, sealed, err := keys.seal(sealIncident, i.ID, i.Unauthorised)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `insert into incident (id, found_at, found_how, what, warrants, intrusion, unauthorised_hash, unauthorised_sealed, opened_by, source, opened_at)
+			values ($1, $2, $3, $4, coalesce($5::text[], '{}'), $6, $7, $8, $9, $10, $11)`,
+			i.ID, i.FoundAt, i.FoundHow, i.What, i.Warrants, i.Intrusion, hashes, sealed, by.ID, by.Source, now)
 		for _, a := range i.Acts {
 			if err == nil {
-				err = insertAct(ctx, tx, i.ID, a, by.Source)
+				err = keys.insertAct(ctx, tx, i.ID, a, by.Source)
 			}
 		}
 		return err
@@ -76,12 +84,18 @@ func (s *Store) OpenIncident(ctx context.Context, by warrant.Actor, i warrant.In
 	return i, err
 }
 
-func insertAct(ctx context.Context, tx pgx.Tx, id string, a warrant.IncidentAct, source string) error {
-	_, err := tx.Exec(ctx, `insert into incident_act (incident_id, number, kind, text, at, intrusion, unauthorised, root_cause, prevention, "by", source, made_at)
-		values ($1, $2, $3, $4, $5, $6, coalesce($7::text[], '{}'), $8, $9, $10, $11, $12)`,
-		id, a.Number, a.Kind, a.Text, a.At, a.Intrusion, a.Unauthorised, a.RootCause, a.Prevention, a.By, source, a.MadeAt)
+func (r keyring) insertAct(ctx context.Context, tx pgx.Tx, id string, a warrant.IncidentAct, source string) error {
+	hashes, sealed, err := r.seal(sealAct, actRow(id, a.Number), a.Unauthorised)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `insert into incident_act (incident_id, number, kind, text, at, intrusion, unauthorised_hash, unauthorised_sealed, root_cause, prevention, "by", source, made_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		id, a.Number, a.Kind, a.Text, a.At, a.Intrusion, hashes, sealed, a.RootCause, a.Prevention, a.By, source, a.MadeAt)
 	return err
 }
+
+func actRow(incident string, number int) string { return fmt.Sprintf("%s/%d", incident, number) }
 
 // ActOnIncident adds an act to an incident: what was done, who was told, or one of the
 // two words that close it.
@@ -92,7 +106,11 @@ func (s *Store) ActOnIncident(ctx context.Context, by warrant.Actor, id string, 
 		if err := alone(ctx, tx, id); err != nil {
 			return err
 		}
-		found, err := incidentsIn(ctx, tx, "where id = $1", id)
+		keys, err := s.keys(ctx, tx)
+		if err != nil {
+			return err
+		}
+		found, err := keys.incidents(ctx, tx, "where id = $1", id)
 		if err != nil {
 			return err
 		}
@@ -112,46 +130,72 @@ func (s *Store) ActOnIncident(ctx context.Context, by warrant.Actor, id string, 
 		}
 		made := i.Acts[len(i.Acts)-1]
 		e.Detail = map[string]string{"act": strconv.Itoa(made.Number)}
-		return insertAct(ctx, tx, id, made, by.Source)
+		return keys.insertAct(ctx, tx, id, made, by.Source)
 	})
 	return i, err
 }
 
-// querier is a pool or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+// incidents reads incidents with their acts; where holds constant text only.
+func (s *Store) incidents(ctx context.Context, where string, args ...any) (all []warrant.Incident, err error) {
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		keys, err := s.keys(ctx, tx)
+		if err == nil {
+			all, err = keys.incidents(ctx, tx, where, args...)
+		}
+		return err
+	})
+	return all, err
 }
 
-// incidentsIn reads incidents with their acts; where holds constant text only.
-func incidentsIn(ctx context.Context, db querier, where string, args ...any) ([]warrant.Incident, error) {
-	rows, err := db.Query(ctx, `select id, found_at, found_how, what, warrants, intrusion, unauthorised, opened_by, opened_at from incident `+where, args...)
+func (r keyring) incidents(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]warrant.Incident, error) {
+	rows, err := tx.Query(ctx, `select id, found_at, found_how, what, warrants, intrusion, unauthorised_hash, unauthorised_sealed, opened_by, opened_at from incident `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read incidents: %w", interpret(err))
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (warrant.Incident, error) {
-		var i warrant.Incident
-		var liids []string
-		err := row.Scan(&i.ID, &i.FoundAt, &i.FoundHow, &i.What, &liids, &i.Intrusion, &i.Unauthorised, &i.OpenedBy, &i.OpenedAt)
-		for _, l := range liids {
-			i.Warrants = append(i.Warrants, li.LIID(l))
-		}
-		i.FoundAt, i.OpenedAt = i.FoundAt.UTC(), i.OpenedAt.UTC()
-		return i, err
-	})
+	all, err := pgx.CollectRows(rows, r.scanIncident)
 	if err != nil {
 		return nil, fmt.Errorf("read incidents: %w", interpret(err))
 	}
 	for n := range all {
-		rows, err := db.Query(ctx, `select number, kind, text, at, intrusion, unauthorised, root_cause, prevention, "by", made_at
+		rows, err := tx.Query(ctx, `select number, kind, text, at, intrusion, unauthorised_hash, unauthorised_sealed, root_cause, prevention, "by", made_at
 			from incident_act where incident_id = $1 order by number`, all[n].ID)
 		if err != nil {
 			return nil, fmt.Errorf("read incidents: %w", interpret(err))
 		}
-		if all[n].Acts, err = pgx.CollectRows(rows, pgx.RowToStructByPos[warrant.IncidentAct]); err != nil {
+		all[n].Acts, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (warrant.IncidentAct, error) { return r.scanAct(all[n].ID, row) })
+		if err != nil {
 			return nil, fmt.Errorf("read incidents: %w", interpret(err))
 		}
 	}
 	return all, nil
+}
+
+func (r keyring) scanIncident(row pgx.CollectableRow) (warrant.Incident, error) {
+	var i warrant.Incident
+	var liids []string
+	var hashes [][]byte
+	var sealed []byte
+	if err := row.Scan(&i.ID, &i.FoundAt, &i.FoundHow, &i.What, &liids, &i.Intrusion, &hashes, &sealed, &i.OpenedBy, &i.OpenedAt); err != nil {
+		return i, err
+	}
+	for _, l := range liids {
+		i.Warrants = append(i.Warrants, li.LIID(l))
+	}
+	i.FoundAt, i.OpenedAt = i.FoundAt.UTC(), i.OpenedAt.UTC()
+	var err error
+	i.Unauthorised, err = r.open(sealIncident, i.ID, hashes, sealed)
+	return i, err
+}
+
+func (r keyring) scanAct(incident string, row pgx.CollectableRow) (warrant.IncidentAct, error) {
+	var a warrant.IncidentAct
+	var hashes [][]byte
+	var sealed []byte
+	err := row.Scan(&a.Number, &a.Kind, &a.Text, &a.At, &a.Intrusion, &hashes, &sealed, &a.RootCause, &a.Prevention, &a.By, &a.MadeAt)
+	if err == nil {
+		a.Unauthorised, err = r.open(sealAct, actRow(incident, a.Number), hashes, sealed)
+	}
+	return a, err
 }
 
 // Incidents lists incidents, newest first, at most 200. The reading is on the audit
@@ -160,7 +204,7 @@ func (s *Store) Incidents(ctx context.Context, by warrant.Actor) ([]warrant.Inci
 	if err := s.reading(ctx, by, "incident.list", ""); err != nil {
 		return nil, err
 	}
-	return incidentsIn(ctx, s.pool, "order by serial desc limit 200")
+	return s.incidents(ctx, "order by serial desc limit 200")
 }
 
 // Incident returns one. The reading is on the audit log first.
@@ -168,7 +212,7 @@ func (s *Store) Incident(ctx context.Context, by warrant.Actor, id string) (warr
 	if err := s.reading(ctx, by, "incident.read", id); err != nil {
 		return warrant.Incident{}, err
 	}
-	found, err := incidentsIn(ctx, s.pool, "where id = $1", id)
+	found, err := s.incidents(ctx, "where id = $1", id)
 	if err == nil && len(found) == 0 {
 		err = warrant.ErrNotFound
 	}

@@ -120,7 +120,7 @@ func TestNoSQLChangesRecords(t *testing.T) {
 		}
 	}
 	act := func(incident warrant.Incident, number int, kind, by string) string {
-		return fmt.Sprintf(`insert into incident_act (incident_id, number, kind, text, at, "by", source, made_at) values ('%s', %d, '%s', 'x', now(), '%s', '', now())`,
+		return fmt.Sprintf(`insert into incident_act (incident_id, number, kind, text, at, "by", source, made_at, unauthorised_sealed) values ('%s', %d, '%s', 'x', now(), '%s', '', now(), sha512(''))`,
 			incident.ID, number, kind, by)
 	}
 	ann, bob, aud := string(s.ann.ID), string(s.bob.ID), string(s.aud.ID)
@@ -133,17 +133,17 @@ func TestNoSQLChangesRecords(t *testing.T) {
 		act(s.open, 9, "action", bob):        "incident_act_consecutive",
 		act(s.open, 3, "close", bob):         "incident_closed_with_findings",
 		act(s.closed, 4, "action", bob):      "incident_is_closed",
-		"insert into certification (id, form, made_by, source, made_at) values ('x', '{\"authority\": \"with\"}', '" + ann + "', '', now())":                           "certification_says_authority",
-		"insert into certification (id, warrant_id, form, made_by, source, made_at) values ('x', '" + string(s.warrant.ID) + "', '{}', '" + ann + "', '', now())":      "certification_says_authority",
-		"insert into outage_recovery select outage_id, now(), 'all', declared_by, '', now() from outage_recovery":                                                      "outage_recovery_pk",
-		result("review_close", `quarter, form, "by", source, at`, "'"+s.quarter+"', '{}', '"+aud+"', '', now()"):                                                       "review_every_entry_has_a_result",
-		result("review_close", `quarter, form, "by", source, at`, "'"+s.quarter+"', '{}', '"+ann+"', '', now()"):                                                       "review_by_auditor",
-		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'agrees', '', '%s', '', now()", s.quarter, s.entry, bob)):  "review_by_auditor",
-		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'agrees', '', '%s', '', now()", s.quarter, s.other, aud)):  "review_result_sample",
-		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'differs', '', '%s', '', now()", s.quarter, s.entry, aud)): "review_result_has_finding",
-		result("review_sample", "quarter, entry, place", fmt.Sprintf("'%s', %d, 9", s.done, s.entry)):                                                                  "review_is_closed",
-		result("review_sample", "quarter, entry, place", "'"+s.quarter+"', 1000000, 9"):                                                                                "review_sample_of_the_checkpoint",
-		"insert into review values ('" + s.done + "', 0, 200, 1, sha256(''), sha256(''), '" + aud + "', '', now())":                                                    "review_pk",
+		"insert into certification (id, form, made_by, source, made_at, numbers_sealed) values ('x', '{\"authority\": \"with\"}', '" + ann + "', '', now(), sha512(''))":                      "certification_says_authority",
+		"insert into certification (id, warrant_id, form, made_by, source, made_at, numbers_sealed) values ('x', '" + string(s.warrant.ID) + "', '{}', '" + ann + "', '', now(), sha512(''))": "certification_says_authority",
+		"insert into outage_recovery select outage_id, now(), 'all', declared_by, '', now() from outage_recovery":                                                                             "outage_recovery_pk",
+		result("review_close", `quarter, form, "by", source, at`, "'"+s.quarter+"', '{}', '"+aud+"', '', now()"):                                                                              "review_every_entry_has_a_result",
+		result("review_close", `quarter, form, "by", source, at`, "'"+s.quarter+"', '{}', '"+ann+"', '', now()"):                                                                              "review_by_auditor",
+		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'agrees', '', '%s', '', now()", s.quarter, s.entry, bob)):                         "review_by_auditor",
+		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'agrees', '', '%s', '', now()", s.quarter, s.other, aud)):                         "review_result_sample",
+		result("review_result", `quarter, entry, result, finding, "by", source, at`, fmt.Sprintf("'%s', %d, 'differs', '', '%s', '', now()", s.quarter, s.entry, aud)):                        "review_result_has_finding",
+		result("review_sample", "quarter, entry, place", fmt.Sprintf("'%s', %d, 9", s.done, s.entry)):                                                                                         "review_is_closed",
+		result("review_sample", "quarter, entry, place", "'"+s.quarter+"', 1000000, 9"):                                                                                                       "review_sample_of_the_checkpoint",
+		"insert into review values ('" + s.done + "', 0, 200, 1, sha256(''), sha256(''), '" + aud + "', '', now())":                                                                           "review_pk",
 	} {
 		try(app, sql, stops)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,7 @@ import (
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/warrant"
 	"github.com/ligate/ligate/warrant/profile"
+	"github.com/ligate/ligate/warrant/sealing"
 )
 
 // Channel is notified in each transaction that changes what should be tapped.
@@ -35,9 +37,15 @@ type Config struct {
 	Profile *profile.Profile
 	// Operator is who signs records; required for them.
 	Operator string
+	// Master finds master keys; nil = for processes that have no business with targets.
+	Master Masters
 	// Seal seals a paper to its keepers; nil = no papers are taken.
 	Seal func(paper []byte) ([]byte, error)
 }
+
+// Masters gives the master key of that identifier; of the empty one, that which wraps
+// a new key. Its error says which key is missing and where it belongs.
+type Masters func(id string) (*sealing.Master, error)
 
 // Store is the warrant database.
 type Store struct {
@@ -46,6 +54,8 @@ type Store struct {
 	now    func() time.Time
 	limits warrant.Limits
 	seal   func([]byte) ([]byte, error)
+	master Masters                     // nil = targets cannot be read
+	key    atomic.Pointer[sealing.Key] // the newest that was opened
 
 	profile  *profile.Profile // nil = none
 	operator string
@@ -63,7 +73,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Store{pool: cfg.Pool, audit: cfg.Audit, now: cfg.Now, limits: cfg.Limits, seal: cfg.Seal, profile: cfg.Profile, operator: cfg.Operator}, nil
+	return &Store{pool: cfg.Pool, audit: cfg.Audit, now: cfg.Now, limits: cfg.Limits, seal: cfg.Seal, profile: cfg.Profile, operator: cfg.Operator, master: cfg.Master}, nil
 }
 
 // clock is now in UTC with the database's precision.

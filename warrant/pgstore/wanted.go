@@ -33,33 +33,70 @@ type mark struct {
 	ctid pgtype.TID
 }
 
-// WantedTasks returns what may be tapped at now.
+// alarmUnreadable: a row was changed behind our back; its object is the LIID.
+const alarmUnreadable = "warrant_unreadable"
+
+// WantedTasks returns what may be tapped at now. A warrant whose targets do not open is
+// left out and alarmed: the others go on.
 func (s *Store) WantedTasks(ctx context.Context, now time.Time) ([]li.Task, error) {
 	s.wanted.mu.Lock()
 	defer s.wanted.mu.Unlock()
-	var xids, changed []li.XID
-	marks := make(map[li.XID]mark, len(s.wanted.known))
-	rows, err := s.pool.Query(ctx, "select t.xid, w.xmin, w.ctid from warrant w join task t on t.warrant_id = w.id where w.state = 'active' order by w.serial")
+	var tasks []li.Task
+	var broken []li.LIID
+	err := s.inTx(ctx, func(tx pgx.Tx) error {
+		xids, marks, err := s.marks(ctx, tx)
+		if err != nil {
+			return err
+		}
+		var fresh map[li.XID]marked
+		keys, err := s.keys(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if fresh, broken, err = keys.active(ctx, tx, s.wanted.changed(xids, marks)); err != nil {
+			return err
+		}
+		tasks = s.wanted.tasks(xids, marks, fresh, now)
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", interpret(err))
+		return nil, err
+	}
+	for _, liid := range broken {
+		if err := s.OpenAlarm(ctx, alarmUnreadable, string(liid)); err != nil {
+			return nil, err
+		}
+	}
+	return tasks, nil
+}
+
+// marks reads which Tasks are active, oldest first, and the marks of their rows.
+func (s *Store) marks(ctx context.Context, tx pgx.Tx) (xids []li.XID, marks map[li.XID]mark, err error) {
+	marks = make(map[li.XID]mark, len(s.wanted.known))
+	rows, err := tx.Query(ctx, "select t.xid, w.xmin, w.ctid from warrant w join task t on t.warrant_id = w.id where w.state = 'active' order by w.serial")
+	if err != nil {
+		return nil, nil, fmt.Errorf("list tasks: %w", interpret(err))
 	}
 	var xid [16]byte
 	var m mark
 	_, err = pgx.ForEachRow(rows, []any{&xid, &m.xmin, &m.ctid}, func() error {
 		xids, marks[xid] = append(xids, xid), m
-		if was, ok := s.wanted.known[xid]; !ok || was.mark != m {
-			changed = append(changed, xid)
-		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", interpret(err))
+		return nil, nil, fmt.Errorf("list tasks: %w", interpret(err))
 	}
-	fresh, err := s.active(ctx, changed)
-	if err != nil {
-		return nil, err
+	return xids, marks, nil
+}
+
+// changed are the Tasks whose rows are not as they were.
+func (c *wanted) changed(xids []li.XID, marks map[li.XID]mark) (changed []li.XID) {
+	for _, xid := range xids {
+		if was, ok := c.known[xid]; !ok || was.mark != marks[xid] {
+			changed = append(changed, xid)
+		}
 	}
-	return s.wanted.tasks(xids, marks, fresh, now), nil
+	return changed
 }
 
 // tasks keeps what was read and returns the Tasks of now.
@@ -82,33 +119,37 @@ func (c *wanted) tasks(xids []li.XID, marks map[li.XID]mark, fresh map[li.XID]ma
 	return tasks
 }
 
-// active reads those of some Tasks' warrants that are.
-func (s *Store) active(ctx context.Context, xids []li.XID) (map[li.XID]marked, error) {
-	all := make(map[li.XID]marked, len(xids))
+// active reads those of some Tasks' warrants that are. broken are those that do not open.
+func (r keyring) active(ctx context.Context, tx pgx.Tx, xids []li.XID) (all map[li.XID]marked, broken []li.LIID, err error) {
+	all = make(map[li.XID]marked, len(xids))
 	if len(xids) == 0 {
-		return all, nil
+		return all, nil, nil
 	}
 	ids := make([][16]byte, len(xids))
 	for i, xid := range xids {
 		ids[i] = xid
 	}
-	rows, err := s.pool.Query(ctx, `select t.xid, w.xmin, w.ctid, `+warrantColumns+` from warrant w join task t on t.warrant_id = w.id
+	rows, err := tx.Query(ctx, `select t.xid, w.xmin, w.ctid, `+warrantColumns+` from warrant w join task t on t.warrant_id = w.id
 		where w.state = 'active' and t.xid = any($1)`, ids)
 	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", interpret(err))
+		return nil, nil, fmt.Errorf("list tasks: %w", interpret(err))
 	}
 	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
 		var xid [16]byte
 		var m marked
 		var err error
-		m.warrant, err = scanWarrant(leading{row, []any{&xid, &m.mark.xmin, &m.mark.ctid}})
+		m.warrant, err = r.scanWarrant(leading{row, []any{&xid, &m.mark.xmin, &m.mark.ctid}})
+		if unreadable(err) {
+			broken = append(broken, m.warrant.LIID)
+			return struct{}{}, nil
+		}
 		all[xid] = m
 		return struct{}{}, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list tasks: %w", interpret(err))
+		return nil, nil, fmt.Errorf("list tasks: %w", interpret(err))
 	}
-	return all, nil
+	return all, broken, nil
 }
 
 // leading takes what stands before the other columns off a row.
