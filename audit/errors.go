@@ -24,4 +24,6 @@ var (
 	// ErrErase refuses to erase an entry that is not there, was erased already, or
 	// records an erasure, and an erasure without a reason.
 	ErrErase = errors.New("audit: only existing records that are no erasures can be erased, for a stated reason")
+	// ErrProof says that octets are no proof of C2SP tlog-proof.
+	ErrProof = errors.New("audit: not a tlog-proof of version 1")
 )
