@@ -39,7 +39,7 @@ func roles() map[string]string {
 		"list-gateways": "dpasm", "list-alarms": "dpam", "close-alarm": "dp",
 
 		"list-intercepts": "g", "get-intercept": "g", "list-sessions": "g", "get-session": "g", "ack-session": "g",
-		"list-iri": "g", "get-iri": "g", "list-cc": "g", "get-cc": "g",
+		"get-bundle": "g", "list-iri": "g", "get-iri": "g", "list-cc": "g", "get-cc": "g",
 
 		"list-audit-entries": "am", "get-checkpoint": "am", "prove-inclusion": "am", "prove-consistency": "am", "export-log": "am",
 

@@ -45,6 +45,7 @@ func Register(api huma.API, cfg Config) {
 	huma.Register(api, op(http.MethodGet, base+"/{liid}/sessions", "list-sessions", "Sessions (CINs) of an intercept"), h.sessions)
 	huma.Register(api, op(http.MethodGet, session, "get-session", "One session"), h.session)
 	huma.Register(api, op(http.MethodPost, session+"/ack", "ack-session", "Receipt for a session up to its chain head"), h.ack)
+	huma.Register(api, op(http.MethodGet, session+"/bundle", "get-bundle", "The sealed bundle of a session that ended (zip): the operator's signed statement, proofs, sealed segments"), h.bundle)
 	for _, kind := range []segment.Kind{segment.KindIRI, segment.KindCC} {
 		huma.Register(api, op(http.MethodGet, session+"/"+string(kind), "list-"+string(kind), "Sealed segments"), h.segments(kind))
 		huma.Register(api, op(http.MethodGet, session+"/"+string(kind)+"/{number}", "get-"+string(kind), "One sealed segment (age)"), h.octets(kind))

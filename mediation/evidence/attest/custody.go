@@ -37,6 +37,9 @@ type File struct {
 	Octets []byte
 }
 
+// Reader reads its octets.
+func (f File) Reader() *bytes.Reader { return bytes.NewReader(f.Octets) }
+
 // Files returns the statement's files in order.
 func (s Statement) Files() ([]File, error) {
 	at := slices.IndexFunc(s.Custody, func(i audit.Inclusion) bool { return i.Record.Index == s.Index })

@@ -34,6 +34,14 @@ type Manifest struct {
 	Legs      []Leg      `json:"legs"`
 	Audio     *Audio     `json:"audio"` // null when there is no call.wav
 	Notes     []string   `json:"notes"` // what a person must know to read the rest
+
+	Redacted *Redaction `json:"redacted,omitempty"` // absent when nothing was left out
+}
+
+// Redaction says what was left out of a bundle, and of which.
+type Redaction struct {
+	Without segment.Kind `json:"without"`
+	Parent  string       `json:"parent"` // SHA-256 of the whole bundle's tagmanifest-sha256.txt
 }
 
 // Tool is what made the derived files.
