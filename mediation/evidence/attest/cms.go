@@ -50,25 +50,21 @@ func Sign(own tls.Certificate, content []byte) ([]byte, error) {
 	return signature, nil
 }
 
-// Verify checks a detached CMS signature over content and returns the signer's
-// certificate. Whether that is the right one is the caller's to know.
+// Verify checks a detached CMS signature that Sign made over content and returns the
+// signer's certificate. No octet of it can change unseen. Whether that is the right one is the caller's to know.
 func Verify(content, signature []byte) (cert *x509.Certificate, err error) {
 	defer func() { // the parser is not ours, the octets are anybody's
 		if recover() != nil {
 			cert, err = nil, ErrSignature
 		}
 	}()
-	var whole asn1.RawValue
-	if rest, err := asn1.Unmarshal(signature, &whole); err != nil || len(rest) > 0 {
-		return nil, ErrSignature
-	}
 	p, err := pkcs7.Parse(signature)
 	if err != nil || len(p.Content) > 0 {
 		return nil, ErrSignature
 	}
 	p.Content = content
 	cert = p.GetOnlySigner()
-	if cert == nil || p.Verify() != nil {
+	if cert == nil || !canonical(signature, cert) || p.Verify() != nil {
 		return nil, ErrSignature
 	}
 	var named signingCertificate

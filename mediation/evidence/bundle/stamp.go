@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/sha1" //nolint:gosec // what RFC 3161 names certificates by
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
+	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
 )
 
@@ -65,8 +68,38 @@ func readStamp(answer, content []byte) (at time.Time, by *x509.Certificate, err 
 	}()
 	t, err := timestamp.ParseResponse(answer)
 	sum := sha256.Sum256(content)
-	if err != nil || t.HashAlgorithm != crypto.SHA256 || !bytes.Equal(t.HashedMessage, sum[:]) || len(t.Certificates) == 0 {
+	if err != nil || t.HashAlgorithm != crypto.SHA256 || !bytes.Equal(t.HashedMessage, sum[:]) {
 		return time.Time{}, nil, ErrStamp
 	}
-	return t.Time.UTC(), t.Certificates[0], nil
+	p, err := pkcs7.Parse(t.RawToken)
+	if err != nil {
+		return time.Time{}, nil, ErrStamp
+	}
+	cert := p.GetOnlySigner()
+	if cert == nil || !namesCertificate(p, cert) {
+		return time.Time{}, nil, ErrStamp
+	}
+	return t.Time.UTC(), cert, nil
+}
+
+// namesCertificate reports whether a token's signed attributes name the certificate,
+// as RFC 5816 wants it or, with SHA-1, RFC 3161.
+func namesCertificate(p *pkcs7.PKCS7, cert *x509.Certificate) bool {
+	type certID struct {
+		Hash []byte
+		More asn1.RawValue `asn1:"optional"`
+	}
+	var named struct {
+		Certs    []certID
+		Policies asn1.RawValue `asn1:"optional"`
+	}
+	sum, old := sha256.Sum256(cert.Raw), sha1.Sum(cert.Raw) //nolint:gosec // what RFC 3161 has
+	attribute, want := asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}, sum[:]
+	if p.UnmarshalSignedAttribute(attribute, &named) != nil {
+		attribute[len(attribute)-1], want = 12, old[:]
+		if p.UnmarshalSignedAttribute(attribute, &named) != nil {
+			return false
+		}
+	}
+	return len(named.Certs) > 0 && bytes.Equal(named.Certs[0].Hash, want)
 }
