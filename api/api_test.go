@@ -32,6 +32,7 @@ import (
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/mediation/evidence"
+	"github.com/ligate/ligate/mediation/evidence/attest"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
 	"github.com/ligate/ligate/warrant/document"
@@ -102,7 +103,11 @@ func newOffice(t *testing.T) *office {
 	o.must(err)
 	o.store, err = pgstore.New(pgstore.Config{Pool: o.pool, Audit: o.log, Seal: keepers.Seal, Now: o.now})
 	o.must(err)
-	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
+	statements, err := pki.LoadOrCreate(t.TempDir(), "evidence", pki.Spec{CommonName: "evidence"})
+	o.must(err)
+	o.evidence, err = evidence.New(evidence.Config{
+		Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil), Signer: &statements, About: attest.Operator{ID: "op", Log: verifier},
+	})
 	o.must(err)
 	for _, name := range []string{"ann", "bob", "aud", "root1", "root2", "ina", "otto", "mallory"} {
 		o.certs[name], err = pki.LoadOrCreate(t.TempDir(), name, pki.Spec{CommonName: name})
