@@ -108,7 +108,9 @@ func (b *bag) fill(dir string) (names []string, err error) {
 		return nil, err
 	}
 	for _, f := range []attest.File{
-		{Name: fileTree, Octets: tree}, {Name: "bagit.txt", Octets: []byte(bagit)}, {Name: "bag-info.txt", Octets: b.info(oxum)},
+		{Name: fileTree, Octets: tree},
+		{Name: "bagit.txt", Octets: []byte(bagit)},
+		{Name: "bag-info.txt", Octets: b.info(oxum)},
 		{Name: "README.txt", Octets: b.readme()},
 	} {
 		if err := write(dir, f.Name, f.Octets); err != nil {

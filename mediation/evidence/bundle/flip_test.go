@@ -168,9 +168,11 @@ func forgeries() []forgery {
 			return all
 		}), "custody.jsonl: do not prove"},
 	}
-	for _, name := range []string{"data/call.wav", "data/call.pcapng", "data/ps-pdu.ber", "data/iri.jsonl", "data/iri.csv", "data/manifest.json",
+	for _, name := range []string{
+		"data/call.wav", "data/call.pcapng", "data/ps-pdu.ber", "data/iri.jsonl", "data/iri.csv", "data/manifest.json",
 		"data/operator-manifest.json", "data/segments/000001.bin", "data/segments/000003.bin", "operator.p7s", "custody.jsonl", "audit.tlog-proof",
-		"bagit.txt", "bag-info.txt", "README.txt", "manifest-sha256.txt"} {
+		"bagit.txt", "bag-info.txt", "README.txt", "manifest-sha256.txt",
+	} {
 		all = append(all,
 			forgery{"first octet of " + name, flip(name, start), name + ": "},
 			forgery{"middle of " + name, flip(name, middle), name + ": "},
