@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,8 +16,8 @@ import (
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
 
-// ErrStatement says that what the operator states is not about the session as pulled.
-var ErrStatement = errors.New("pull: the operator's statement does not fit the session: pull again later")
+// ErrStatement says that what the operator states is not readable, or about another session.
+var ErrStatement = errors.New("pull: the operator's statement of a session cannot be read, or is about another one: ask the operator")
 
 const maxStatementBytes = 1 << 30
 
@@ -49,8 +50,12 @@ func (c *Client) statement(ctx context.Context, dir string, s segment.SessionDoc
 		}
 	}
 	man, err := attest.Decode(files[attest.FileManifest])
-	if err != nil || man.Session.LIID != s.LIID || man.Session.CIN != s.CIN || man.Session.ChainHead != s.ChainHead {
+	if err != nil || man.Session.LIID != s.LIID || man.Session.CIN != s.CIN {
 		return ErrStatement
+	}
+	if man.Session.ChainHead != s.ChainHead { // a record came since the session was listed
+		c.cfg.Log.WarnContext(ctx, "the session grew meanwhile: pull again for its statement", slog.Uint64("cin", uint64(s.CIN)))
+		return nil
 	}
 	for _, name := range []string{attest.FileCustody, attest.FileProof, attest.FileSignature, attest.FileManifest} {
 		if err := replace(filepath.Join(dir, name), files[name]); err != nil {
