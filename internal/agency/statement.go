@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -54,7 +53,7 @@ func (c *Client) statement(ctx context.Context, dir string, s segment.SessionDoc
 		return ErrStatement
 	}
 	if man.Session.ChainHead != s.ChainHead { // a record came since the session was listed
-		c.cfg.Log.WarnContext(ctx, "the session grew meanwhile: pull again for its statement", slog.Uint64("cin", uint64(s.CIN)))
+		c.cfg.Log.WarnContext(ctx, "the session grew meanwhile: pull again for its statement")
 		return nil
 	}
 	for _, name := range []string{attest.FileCustody, attest.FileProof, attest.FileSignature, attest.FileManifest} {
