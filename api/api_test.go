@@ -32,6 +32,7 @@ import (
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/mediation/evidence"
+	"github.com/ligate/ligate/mediation/evidence/attest"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
 	"github.com/ligate/ligate/warrant/document"
@@ -85,7 +86,11 @@ func newOfficeUnder(t *testing.T, law *profile.Profile) *office {
 	o.store, err = pgstore.New(cfg)
 	o.must(err)
 	o.must(o.store.OpenKeys(t.Context()))
-	o.evidence, err = evidence.New(evidence.Config{Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil)})
+	statements, err := pki.LoadOrCreate(t.TempDir(), "evidence", pki.Spec{CommonName: "evidence"})
+	o.must(err)
+	o.evidence, err = evidence.New(evidence.Config{
+		Pool: o.pool, Audit: o.log, Bucket: memblob.OpenBucket(nil), Signer: &statements, About: attest.Operator{ID: "op", Log: verifier},
+	})
 	o.must(err)
 	reviews, err := review.New(review.Config{Pool: o.pool, Log: o.log, Now: o.now})
 	o.must(err)

@@ -45,7 +45,7 @@ func roles() map[string]string {
 		"reconcile": "dp", "list-orphans": "dpam",
 
 		"list-intercepts": "g", "get-intercept": "g", "list-sessions": "g", "get-session": "g", "ack-session": "g",
-		"list-iri": "g", "get-iri": "g", "list-cc": "g", "get-cc": "g", "prove-log-consistency": "g",
+		"get-bundle": "g", "list-iri": "g", "get-iri": "g", "list-cc": "g", "get-cc": "g", "prove-log-consistency": "g",
 
 		"list-audit-entries": "am", "get-checkpoint": "am", "prove-inclusion": "am", "prove-consistency": "am", "export-log": "am",
 		"get-log-checkpoint": "am", "get-log-tile": "am",

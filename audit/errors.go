@@ -28,4 +28,6 @@ var (
 	ErrWitnessKey = errors.New("audit: bad witness key: want NAME+KEYID+KEY of type cosignature/v1 as the witness gave it")
 	// ErrNotCosigned says that a checkpoint has no cosignature of that witness.
 	ErrNotCosigned = errors.New("audit: not cosigned by that witness")
+	// ErrProof says that octets are no proof of C2SP tlog-proof.
+	ErrProof = errors.New("audit: not a tlog-proof of version 1")
 )

@@ -53,6 +53,7 @@ func Register(api huma.API, cfg Config) {
 	huma.Register(api, h.op(http.MethodGet, base+"/{liid}/sessions", "list-sessions", "Sessions (CINs) of an intercept"), h.sessions)
 	huma.Register(api, h.op(http.MethodGet, session, "get-session", "One session"), h.session)
 	huma.Register(api, h.op(http.MethodPost, session+"/ack", "ack-session", "Receipt for a session up to its chain head"), h.ack)
+	huma.Register(api, h.op(http.MethodGet, session+"/bundle", "get-bundle", "The sealed bundle of a session that ended (zip): the operator's signed statement, proofs, sealed segments"), h.bundle)
 	huma.Register(api, h.op(http.MethodGet, "/handover/v1/log/consistency", "prove-log-consistency", "That the audit log of a checkpoint begins with that of an older one"), h.consistency)
 	for _, kind := range []segment.Kind{segment.KindIRI, segment.KindCC} {
 		huma.Register(api, h.op(http.MethodGet, session+"/"+string(kind), "list-"+string(kind), "Sealed segments"), h.segments(kind))

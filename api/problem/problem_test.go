@@ -25,7 +25,7 @@ func TestEverySentinelIsInTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	internal := map[string]bool{
-		"evidence.ErrConflict": true, "audit.ErrEntry": true, "audit.ErrCanonical": true, "audit.ErrCheckpoint": true, "audit.ErrUncommitted": true, "audit.ErrWitnessKey": true, "audit.ErrNotCosigned": true, "audit.ErrDamaged": true,
+		"evidence.ErrConflict": true, "audit.ErrEntry": true, "audit.ErrCanonical": true, "audit.ErrCheckpoint": true, "audit.ErrUncommitted": true, "audit.ErrWitnessKey": true, "audit.ErrNotCosigned": true, "audit.ErrProof": true, "audit.ErrDamaged": true,
 	}
 	for pkg, dir := range map[string]string{"warrant": "../../warrant", "evidence": "../../mediation/evidence", "audit": "../../audit", "review": "../../audit/review"} {
 		for _, name := range sentinels(t, dir) {

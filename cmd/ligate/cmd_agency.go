@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 	"github.com/ligate/ligate/internal/agency"
 	"github.com/ligate/ligate/internal/logging"
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/mediation/evidence/attest"
+	"github.com/ligate/ligate/mediation/evidence/bundle"
 	"github.com/ligate/ligate/mediation/evidence/open"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
@@ -19,7 +23,7 @@ import (
 type agencyCmd struct {
 	Keygen agencyKeygenCmd `cmd:"" help:"Make the keys of one of the agency's people."`
 	Pull   agencyPullCmd   `cmd:"" help:"Fetch sealed sessions; goes on where it stopped."`
-	Open   agencyOpenCmd   `cmd:"" help:"Verify and decrypt pulled sessions to WAV, pcapng and JSON lines."`
+	Open   agencyOpenCmd   `cmd:"" help:"Verify and decrypt pulled sessions to WAV, pcapng and JSON lines, and make the evidence bundle of each that ended."`
 	Listen agencyListenCmd `cmd:"" help:"Act as a LEMF: take HI2 and HI3 (TS 102 232-1), check and store them, show a live table."`
 }
 
@@ -104,15 +108,30 @@ func (c *agencyPullCmd) ack(ctx context.Context, client *agency.Client, s segmen
 }
 
 type agencyOpenCmd struct {
-	Keys string `required:"" type:"existingdir" help:"Folder that keygen made."`
-	Dir  string `required:"" type:"existingdir" help:"The folder given to pull."`
+	Keys   string `required:"" type:"existingdir" help:"Folder that keygen made."`
+	Dir    string `required:"" type:"existingdir" help:"The folder given to pull."`
+	Redact string `enum:",iri,cc" default:"" help:"Leave these records out of the bundles: iri or cc (audio)."`
+	Cert   string `type:"existingfile" help:"Your certificate (PEM): the bundles are sealed with it. Needs --key."`
+	Key    string `type:"existingfile" help:"Its private key (PEM)."`
+	TSA    string `name:"tsa" help:"URL of a time stamp authority (RFC 3161): the bundles are stamped."`
 }
 
-// Run opens every pulled session that is not opened yet.
+// Run opens every pulled session and makes the evidence bundle of each that ended.
 func (c *agencyOpenCmd) Run(ctx context.Context, s streams) error {
 	ids, err := agency.Identities(c.Keys)
 	if err != nil {
 		return &usageError{err}
+	}
+	cfg := bundle.Config{Out: filepath.Join(c.Dir, "bundles"), Identities: ids, Version: version, Without: segment.Kind(c.Redact), TSA: c.TSA}
+	if (c.Cert == "") != (c.Key == "") {
+		return usagef("--cert and --key go together")
+	}
+	if c.Cert != "" {
+		own, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return usagef("--cert, --key: want a certificate and its private key, in PEM")
+		}
+		cfg.Seal = &own
 	}
 	found, err := filepath.Glob(filepath.Join(c.Dir, "sealed", "liid-*", "*", open.SessionFile()))
 	if err != nil {
@@ -123,21 +142,41 @@ func (c *agencyOpenCmd) Run(ctx context.Context, s streams) error {
 	}
 	var failed error
 	for _, doc := range found {
-		source := filepath.Dir(doc)
-		cin, name := filepath.Base(source), filepath.Base(filepath.Dir(source))
-		if _, err := strconv.ParseUint(cin, 10, 32); err != nil {
+		cfg.Source = filepath.Dir(doc)
+		if _, err := strconv.ParseUint(filepath.Base(cfg.Source), 10, 32); err != nil {
 			continue // not a session of ours
 		}
-		out := filepath.Join(c.Dir, "opened", name, cin)
-		if err := os.MkdirAll(filepath.Dir(out), 0o700); err != nil {
-			return fmt.Errorf("make folder: %w", err)
+		if err := c.session(ctx, s, cfg); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", cfg.Source, err))
 		}
-		man, err := open.Session(ctx, open.Config{Source: source, Out: out, Identities: ids, Version: version})
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", source, err))
-			continue
-		}
-		fmt.Fprintf(s.out, "%s session %d opened: %s\n", man.LIID, man.CIN, out)
 	}
 	return failed
+}
+
+// session opens one session and bundles it, if the operator stated that it is whole.
+func (c *agencyOpenCmd) session(ctx context.Context, s streams, cfg bundle.Config) error {
+	cin, name := filepath.Base(cfg.Source), filepath.Base(filepath.Dir(cfg.Source))
+	out := filepath.Join(c.Dir, "opened", name, cin)
+	if err := os.MkdirAll(filepath.Dir(out), 0o700); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	man, err := open.Session(ctx, open.Config{Source: cfg.Source, Out: out, Identities: cfg.Identities, Version: version})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%s session %d opened: %s\n", man.LIID, man.CIN, out)
+	if !man.Session.Ended {
+		fmt.Fprintln(s.out, "  no bundle yet: the session has not ended")
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Source, attest.FileManifest)); errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(s.out, "  no bundle: the operator gave no statement of this session")
+		return nil
+	}
+	made, err := bundle.Build(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "  bundle %s\n  SHA-256 of its tagmanifest-sha256.txt %s\n", made.Path, made.Hash)
+	return nil
 }

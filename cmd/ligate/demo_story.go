@@ -328,6 +328,12 @@ func (st *story) fetch(ctx context.Context) error {
 		return err
 	}
 	st.tick("one session, of the target's PSTN call; the two other calls left nothing behind")
+	made := filepath.Join(dir, "bundles", "ligate-"+demoLIID+"-1.zip")
+	if _, err := st.cli(ctx, "verify", made); err != nil {
+		return err
+	}
+	st.tick("the evidence bundle holds: hashes, the operator's signature, the proof that it is on the log")
+	fmt.Fprintf(st.out, "    bundle     %s\n", made)
 	return nil
 }
 

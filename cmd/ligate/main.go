@@ -43,6 +43,7 @@ type cli struct {
 	Warrant warrantCmd `cmd:"" help:"Manage warrants through the API (compliance officer)."`
 	Agency  agencyCmd  `cmd:"" help:"The agency's side: keys, fetch, open."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine: relay, tee, SIP, mediation, sealing."`
+	Verify  verifyCmd  `cmd:"" help:"Check an evidence bundle offline (court, agency)."`
 	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log (auditor)."`
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/mediation/correlate"
 	"github.com/ligate/ligate/mediation/evidence"
+	"github.com/ligate/ligate/mediation/evidence/attest"
 	"github.com/ligate/ligate/mediation/share"
 )
 
@@ -125,6 +126,17 @@ func (n *node) openEvidence() (*evidence.Store, error) {
 		return nil, err
 	}
 	n.closers = append(n.closers, folder.Close)
-	n.store, err = evidence.New(evidence.Config{Pool: n.db.pool, Audit: n.db.log, Bucket: folder.Bucket, Flush: folder.Flush})
+	signer, err := n.cfg.secrets().evidence()
+	if err != nil {
+		return nil, err
+	}
+	key, err := n.cfg.secrets().auditVerifier()
+	if err != nil {
+		return nil, err
+	}
+	n.store, err = evidence.New(evidence.Config{
+		Pool: n.db.pool, Audit: n.db.log, Bucket: folder.Bucket, Flush: folder.Flush, Signer: &signer,
+		About: attest.Operator{ID: n.cfg.Operator.ID, Element: n.cfg.Operator.Element, Log: key, Version: version},
+	})
 	return n.store, err
 }

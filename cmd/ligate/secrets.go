@@ -95,6 +95,21 @@ func (s secrets) integrity() (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "integrity", pki.Spec{CommonName: "ligate integrity checks"})
 }
 
+// evidence is the key that signs the statements of closed sessions, with the
+// certificate that agencies and courts check them by.
+func (s secrets) evidence() (tls.Certificate, error) {
+	return pki.LoadOrCreate(s.dir, "evidence", pki.Spec{CommonName: "ligate evidence"})
+}
+
+// auditVerifier is the log's verifier key, which auditKey left beside the key.
+func (s secrets) auditVerifier() (string, error) {
+	b, err := os.ReadFile(s.path("audit.pub"))
+	if err != nil {
+		return "", fmt.Errorf("read the log's verifier key: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
 // liMetrics is the certificate of the LI figures' listener.
 func (s secrets) liMetrics(names []string) (tls.Certificate, error) {
 	return pki.LoadOrCreate(s.dir, "li-metrics", pki.Spec{CommonName: "ligate LI metrics", Names: names})

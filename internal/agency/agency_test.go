@@ -1,6 +1,8 @@
 package agency_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,6 +22,7 @@ import (
 	"github.com/ligate/ligate/internal/agency"
 	"github.com/ligate/ligate/internal/pki"
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/mediation/evidence/attest"
 	"github.com/ligate/ligate/mediation/evidence/open"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 )
@@ -38,6 +41,8 @@ type operator struct {
 	session  segment.SessionDoc
 	segments []segment.SegmentDoc
 	octets   map[uint32][]byte
+	manifest []byte
+	stated   int // requests for the statement
 }
 
 func newOperator(t *testing.T, recipient, client string) *operator {
@@ -73,6 +78,9 @@ func newOperator(t *testing.T, recipient, client string) *operator {
 	}
 	o.session = segment.SessionDoc{
 		LIID: "L-1", CIN: 1, StartedAt: now, EndedAt: &now, Direction: "from_target", Segments: 2, IRIRecords: 1, CCRecords: 1, ChainHead: hex.EncodeToString(chain[:]),
+	}
+	if o.manifest, err = attest.Encode(attest.Manifest{Session: o.session, Segments: o.segments, Signed: now}); err != nil {
+		t.Fatal(err)
 	}
 	own, err := pki.LoadOrCreate(t.TempDir(), "api", pki.Spec{CommonName: "api", Names: []string{"127.0.0.1"}})
 	if err != nil {
@@ -111,6 +119,7 @@ func (o *operator) handler() http.Handler {
 		answer(w, items(of...))
 	})
 	mux.HandleFunc("GET "+base+"/L-1/sessions/1/{kind}/{n}", o.segment)
+	mux.HandleFunc("GET "+base+"/L-1/sessions/1/bundle", o.statement)
 	mux.HandleFunc("POST "+base+"/L-1/sessions/1/ack", func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			ChainHead string `json:"chain_head"`
@@ -126,6 +135,21 @@ func (o *operator) handler() http.Handler {
 		answer(w, map[string]string{"detail": "there is no such thing, or it is not yours"})
 	})
 	return mux
+}
+
+func (o *operator) statement(w http.ResponseWriter, _ *http.Request) {
+	o.mu.Lock()
+	o.stated++
+	o.mu.Unlock()
+	z := zip.NewWriter(w)
+	for name, b := range map[string][]byte{
+		attest.FileManifest: o.manifest, attest.FileSignature: []byte("signature"), attest.FileProof: []byte("proof"), attest.FileCustody: []byte("{}\n"),
+	} {
+		if f, err := z.Create(name); err == nil {
+			_, _ = f.Write(b)
+		}
+	}
+	_ = z.Close()
 }
 
 func (o *operator) segment(w http.ResponseWriter, r *http.Request) {
@@ -195,6 +219,10 @@ func TestPullVerifyAck(t *testing.T) {
 			before := len(o.fetched)
 			if _, err := c.Pull(t.Context(), "L-1"); err != nil || len(o.fetched) != before {
 				t.Errorf("a second pull fetched %v again, %v", o.fetched[before:], err)
+			}
+			b, err := os.ReadFile(filepath.Join(c.Sealed("L-1", 1), attest.FileManifest))
+			if err != nil || !bytes.Equal(b, o.manifest) || o.stated != 1 {
+				t.Errorf("the statement was fetched %d times, %v", o.stated, err)
 			}
 		})
 	}

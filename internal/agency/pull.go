@@ -161,7 +161,10 @@ func (c *Client) session(ctx context.Context, s segment.SessionDoc) error {
 	if err != nil {
 		return fmt.Errorf("encode session: %w", err)
 	}
-	return replace(filepath.Join(dir, open.SessionFile()), append(doc, '\n'))
+	if err := replace(filepath.Join(dir, open.SessionFile()), append(doc, '\n')); err != nil {
+		return err
+	}
+	return c.statement(ctx, dir, s)
 }
 
 // segment fetches one segment, from where an earlier attempt stopped.

@@ -44,6 +44,7 @@ func doors() map[string][]string {
 		"github.com/jackc/pgx/":     {"warrant/pgstore", "audit", "mediation/evidence", "migrations", "internal/devpg", "internal/pgtest", "cmd/ligate"},
 		"github.com/go-chi/chi/":    {"api", "cmd/ligate"},
 		"filippo.io/age":            {"mediation/evidence", "warrant", "internal/agency"},
+		"github.com/digitorus/":     {"mediation/evidence/attest", "mediation/evidence/bundle"},
 		"github.com/alecthomas/":    {"cmd/ligate"},
 		"github.com/danielgtaylor/": {"api"},
 		"github.com/go-webauthn/":   {"api/auth/passkey", "api/auth/approval"},

@@ -113,10 +113,11 @@ func (w *worker) seal(ctx context.Context, s *session, b *batch) (step string, e
 	}
 	number, first := s.progress.Segments+1, s.progress.Next(b.kind)
 	last := first + uint32(len(b.records)) - 1 //nolint:gosec // bounded by the octets of a segment
+	records := b.numbered(first)
 	plaintext, err := segment.Encode(segment.Header{
 		LIID: s.progress.LIID, CIN: s.progress.CIN, Segment: number, Kind: b.kind, FirstSeq: first, LastSeq: last,
 		Created: w.cfg.Now().UTC().Truncate(time.Microsecond), Salt: segment.NewSalt(),
-	}, b.numbered(first))
+	}, records)
 	if err != nil {
 		return "seal", err
 	}
@@ -138,7 +139,17 @@ func (w *worker) seal(ctx context.Context, s *session, b *batch) (step string, e
 	b.sealed = &evidence.Sealed{
 		Entails: entails,
 		Kind:    b.kind, FirstSeq: first, LastSeq: last, FirstTime: from, LastTime: to,
-		Plaintext: sha256.Sum256(plaintext), Blob: blob, Through: b.through(),
+		Plaintext: sha256.Sum256(plaintext), Blob: blob, Through: b.through(), Gaps: gapsOf(records),
 	}
 	return "", nil
+}
+
+// gapsOf lists the gap records among others.
+func gapsOf(records []segment.Record) (gaps []segment.Gap) {
+	for _, r := range records {
+		if r.Gap != nil {
+			gaps = append(gaps, *r.Gap)
+		}
+	}
+	return gaps
 }

@@ -56,6 +56,7 @@ type Sealed struct {
 	Blob                Blob
 	Through             []Position // of Kind, one a bus: what the segment covers
 	Entails             []Entailed // what is to be pushed because of it
+	Gaps                []segment.Gap
 }
 
 // Commit adds a segment and moves the session from p to next. Either all of it
@@ -66,7 +67,7 @@ func (s *Store) Commit(ctx context.Context, p *Progress, next Progress, sealed S
 	now := s.clock()
 	next.Segments = p.Segments + 1
 	next.ChainHead = segment.ChainNext(p.ChainHead, next.Segments, sealed.Blob.sha256, sealed.Plaintext)
-	log := now.Sub(p.loggedAt) >= chainEvery
+	log := now.Sub(p.loggedAt) >= chainEvery || s.signer != nil && !p.ClosedAt.IsZero()
 	if log {
 		next.loggedAt = now
 	}
@@ -77,10 +78,9 @@ func (s *Store) Commit(ctx context.Context, p *Progress, next Progress, sealed S
 		if !log {
 			return nil
 		}
-		_, err := s.audit.Append(ctx, tx, system("session.chain", p.LIID, p.CIN, map[string]string{
+		return s.state(ctx, tx, p, !p.ClosedAt.IsZero(), system("session.chain", p.LIID, p.CIN, map[string]string{
 			"segments": strconv.FormatUint(uint64(next.Segments), 10), "chain": hex.EncodeToString(next.ChainHead[:]),
 		}))
-		return err
 	})
 	if err != nil {
 		return err
@@ -103,6 +103,13 @@ func insert(ctx context.Context, tx pgx.Tx, p *Progress, next Progress, g Sealed
 	if err != nil {
 		return fmt.Errorf("evidence: add segment: %w", redact(err))
 	}
+	for i, gap := range g.Gaps {
+		_, err := tx.Exec(ctx, "insert into segment_gap (session_id, number, place, kind, after, missing, at, cause) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+			p.ID, next.Segments, i, gap.Kind, gap.After, gap.Missing, gap.Time, gap.Cause)
+		if err != nil {
+			return fmt.Errorf("evidence: add gap: %w", redact(err))
+		}
+	}
 	for _, pos := range g.Through {
 		tag, err := tx.Exec(ctx, `insert into session_position as p (session_id, bus, kind, position) values ($1, $2, $3, $4)
 			on conflict (session_id, bus, kind) do update set position = excluded.position where p.position < excluded.position`,
@@ -117,7 +124,8 @@ func insert(ctx context.Context, tx pgx.Tx, p *Progress, next Progress, g Sealed
 	return entail(ctx, tx, p, g.Entails)
 }
 
-// Close says that all of a session has come, with its chain head on the audit log.
+// Close says that all of a session has come, with its chain head on the audit log,
+// and makes the operator's statement of it.
 // next carries how the call ended; entails is what is to be pushed because of it.
 // *p becomes next on success.
 func (s *Store) Close(ctx context.Context, p *Progress, next Progress, entails []Entailed) error {
@@ -126,11 +134,10 @@ func (s *Store) Close(ctx context.Context, p *Progress, next Progress, entails [
 		if err := move(ctx, tx, p, next, func() error { return entail(ctx, tx, p, entails) }); err != nil {
 			return err
 		}
-		_, err := s.audit.Append(ctx, tx, system("session.close", p.LIID, p.CIN, map[string]string{
+		return s.state(ctx, tx, p, true, system("session.close", p.LIID, p.CIN, map[string]string{
 			"cause": next.EndCause, "segments": strconv.FormatUint(uint64(p.Segments), 10), "chain": hex.EncodeToString(p.ChainHead[:]),
 			"missing": strconv.FormatInt(next.Missing, 10),
 		}))
-		return err
 	})
 	if err != nil {
 		return err

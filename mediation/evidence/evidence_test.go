@@ -378,6 +378,12 @@ func TestSchemaHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const gapRow, statementRow = "insert into segment_gap select id, %s from session", "insert into session_statement select id, %s from session"
+	for _, sql := range []string{fmt.Sprintf(gapRow, "1, 0, 'cc', 1, 1, now(), 'x'"), fmt.Sprintf(statementRow, "1, 'm', 's', 0, now()")} {
+		if _, err := a.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
 	const segmentRow = `insert into segment select session_id, %s, kind, first_seq, last_seq, first_time, last_time, bytes, sha256, plain_sha256, chain, 'k', created_at from segment`
 	for _, row := range []struct{ constraint, sql string }{
 		{"session_immutable", "update session set liid = 'LIID-2'"},
@@ -400,6 +406,17 @@ func TestSchemaHolds(t *testing.T) {
 		{"session_position_never_changes", "delete from session_position"},
 		{"receipt_never_changes", "update receipt set person = 'x'"},
 		{"receipt_never_changes", "delete from receipt"},
+		{"segment_gap_never_changes", "update segment_gap set missing = 0"},
+		{"segment_gap_never_changes", "delete from segment_gap"},
+		{"segment_gap_segment", fmt.Sprintf(gapRow, "9, 0, 'cc', 1, 1, now(), 'x'")},
+		{"segment_gap_pk", fmt.Sprintf(gapRow, "1, 0, 'cc', 1, 1, now(), 'x'")},
+		{"segment_gap_kind_known", fmt.Sprintf(gapRow, "1, 1, 'x', 1, 1, now(), 'x'")},
+		{"segment_gap_counts", fmt.Sprintf(gapRow, "1, 1, 'cc', -1, 1, now(), 'x'")},
+		{"session_statement_never_changes", "update session_statement set manifest = 'x'"},
+		{"session_statement_never_changes", "delete from session_statement"},
+		{"session_statement_pk", fmt.Sprintf(statementRow, "1, 'm', 's', 0, now()")},
+		{"session_statement_not_empty", fmt.Sprintf(statementRow, "2, '', 's', 0, now()")},
+		{"session_statement_logged", fmt.Sprintf(statementRow, "2, 'm', 's', -1, now()")},
 	} {
 		_, err := a.pool.Exec(t.Context(), row.sql)
 		var refused *pgconn.PgError

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/ligate/ligate/audit"
 	"github.com/ligate/ligate/li"
+	"github.com/ligate/ligate/mediation/evidence/attest"
 	"github.com/ligate/ligate/mediation/evidence/segment"
 	"github.com/ligate/ligate/warrant"
 )
@@ -28,6 +30,8 @@ type Config struct {
 	Bucket *blob.Bucket
 	Flush  func(key string) error // makes a written blob durable; nil = the bucket's writes are
 	Now    func() time.Time       // default time.Now
+	Signer *tls.Certificate       // signs the statement of each closed session; nil = none is made
+	About  attest.Operator        // who says it; required with Signer
 }
 
 // Store keeps sealed evidence.
@@ -37,6 +41,8 @@ type Store struct {
 	bucket *blob.Bucket
 	flush  func(key string) error
 	now    func() time.Time
+	signer *tls.Certificate
+	about  attest.Operator
 }
 
 // New validates the configuration.
@@ -50,7 +56,12 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Flush == nil {
 		cfg.Flush = func(string) error { return nil }
 	}
-	return &Store{pool: cfg.Pool, audit: cfg.Audit, bucket: cfg.Bucket, flush: cfg.Flush, now: cfg.Now}, nil
+	if cfg.Signer != nil && (cfg.About.ID == "" || cfg.About.Log == "") {
+		return nil, errors.New("evidence: with Signer, About.ID and About.Log are required")
+	}
+	return &Store{
+		pool: cfg.Pool, audit: cfg.Audit, bucket: cfg.Bucket, flush: cfg.Flush, now: cfg.Now, signer: cfg.Signer, about: cfg.About,
+	}, nil
 }
 
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

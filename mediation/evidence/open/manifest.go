@@ -34,6 +34,14 @@ type Manifest struct {
 	Legs      []Leg      `json:"legs"`
 	Audio     *Audio     `json:"audio"` // null when there is no call.wav
 	Notes     []string   `json:"notes"` // what a person must know to read the rest
+
+	Redacted *Redaction `json:"redacted,omitempty"` // absent when nothing was left out
+}
+
+// Redaction says what was left out of a bundle, and of which.
+type Redaction struct {
+	Without segment.Kind `json:"without"`
+	Parent  string       `json:"parent"` // SHA-256 of the whole bundle's tagmanifest-sha256.txt
 }
 
 // Tool is what made the derived files.
@@ -87,6 +95,7 @@ type Leg struct {
 	Strays      int        `json:"stray_packets"`       // left out: timestamp far ahead of capture
 	Overlaps    int        `json:"overlapping_packets"` // cut: timestamps ran into the one before
 	Losses      []Loss     `json:"losses"`
+	Keys        []Key      `json:"keys,omitempty"` // pressed, where the side told them as events
 }
 
 // CodecUse is how much of a leg was in one codec.
@@ -167,12 +176,14 @@ func newLeg(direction string, m *media, t *timeline) (leg Leg, any bool) {
 		leg.Packets += len(r.packets) + r.duplicates
 		leg.Duplicates += r.duplicates
 		leg.LostPackets += r.lost()
+		leg.Keys = append(leg.Keys, r.keys()...)
 		for _, p := range r.packets {
 			widen(&leg.FirstTime, &leg.LastTime, p.at)
 			leg.count(p, t != nil && leg.Channel != "")
 		}
 	}
 	leg.Streams = len(ssrcs)
+	sortKeys(leg.Keys)
 	slices.SortFunc(leg.Codecs, func(a, b CodecUse) int {
 		return cmp.Or(cmp.Compare(a.PayloadType, b.PayloadType), cmp.Compare(a.Name, b.Name))
 	})
@@ -247,7 +258,7 @@ func (man *Manifest) notes(m *media, tooLong bool) {
 
 // silent codecs carry no speech: comfort noise and telephone events.
 func silent(codec string) bool {
-	return codec == "CN/8000" || codec == "TELEPHONE-EVENT/8000"
+	return codec == "CN/8000" || codec == telephoneEvent
 }
 
 func widen(first, last **time.Time, at time.Time) {

@@ -51,6 +51,19 @@ func Session(ctx context.Context, cfg Config) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
+	text, err := EncodeManifest(man)
+	if err != nil {
+		return Manifest{}, err
+	}
+	err = out.write(FileManifest, "", func(f *os.File) error {
+		if _, err := f.Write(text); err != nil {
+			return fmt.Errorf("write manifest.json: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return Manifest{}, err
+	}
 	if err := ctx.Err(); err != nil {
 		return Manifest{}, context.Cause(ctx)
 	}
@@ -92,7 +105,7 @@ func Current(out string, s segment.SessionDoc, version string) bool {
 	return true
 }
 
-// write makes all files of a session in the staging folder.
+// write makes all files of a session in the staging folder but the manifest.
 func write(out *staging, c *content, version string) (Manifest, error) {
 	m := collect(c.cc, codecs{descriptions(c.iri)})
 	t, fits := newTimeline(m.runs)
@@ -118,16 +131,7 @@ func write(out *staging, c *content, version string) (Manifest, error) {
 	man := newManifest(c, m, t, version)
 	man.notes(m, !fits)
 	man.Files = append(masters(c.doc), out.files...)
-	text, err := encodeManifest(man)
-	if err != nil {
-		return Manifest{}, err
-	}
-	return man, out.write(FileManifest, "", func(f *os.File) error {
-		if _, err := f.Write(text); err != nil {
-			return fmt.Errorf("write manifest.json: %w", err)
-		}
-		return nil
-	})
+	return man, nil
 }
 
 func masters(doc segment.Pulled) []File {

@@ -294,8 +294,12 @@ func TestOtherPayloads(t *testing.T) {
 		copy(want[n*frame:], decode(8, speech(n, 1)))
 		c.rtp(packet{dir: x2x3.FromTarget, pt: 8, n: n, payload: speech(n, 1)})
 	}
-	if _, _, left, _ := c.opened(); !equal(left, want) {
+	_, man, left, _ := c.opened()
+	if !equal(left, want) {
 		t.Error("telephone events moved the audio")
+	}
+	if keys := man.Legs[0].Keys; len(keys) != 2 || keys[0] != (open.Key{Key: "5", Time: began.Add(4 * period), DurationMS: 20}) {
+		t.Errorf("keys %+v", keys)
 	}
 
 	c = &call{t: t}

@@ -136,7 +136,8 @@ func ReadManifest(dir string) (Manifest, error) {
 	return man, nil
 }
 
-func encodeManifest(man Manifest) ([]byte, error) {
+// EncodeManifest writes a manifest as manifest.json has it.
+func EncodeManifest(man Manifest) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

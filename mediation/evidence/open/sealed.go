@@ -38,6 +38,7 @@ type content struct {
 	cc     []segment.CCRecord  // by number
 	gaps   []segment.Gap       // as they stand in the segments
 	inGaps int64               // records that the gaps say are missing
+	plain  [][]byte            // of each segment; nil = left out
 }
 
 // readSession loads session.json and checks what can be checked without content.
@@ -82,7 +83,7 @@ func load(ctx context.Context, dir string, keys []age.Identity) (*content, error
 		if err := c.add(s, plaintext); err != nil {
 			return nil, &SegmentError{s.Number, err}
 		}
-		chain = next
+		c.plain, chain = append(c.plain, plaintext), next
 	}
 	if hex.EncodeToString(chain[:]) != doc.Session.ChainHead {
 		return nil, ErrHead
