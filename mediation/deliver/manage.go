@@ -46,9 +46,12 @@ func (o *Outlet) Run(ctx context.Context) error {
 		return nil
 	}
 	m := newManager(o)
-	defer m.running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	defer func() {
+		cancel()
+		m.looking <- struct{}{} // nobody looks any more
+		m.running.Wait()
+	}()
 	o.refresh = func(asked context.Context) error { return m.look(ctx, asked) }
 	known := false
 	for {
@@ -79,10 +82,16 @@ func (m *manager) look(ctx, asked context.Context) error {
 	case m.looking <- struct{}{}:
 	case <-asked.Done():
 		return asked.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	defer func() { <-m.looking }()
 	attempt, cancel := context.WithTimeout(asked, attemptTimeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	all, err := m.cfg.Records.ActiveDeliveries(attempt)
 	if err != nil {
 		return err

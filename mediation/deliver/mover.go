@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/ligate/ligate/mediation/evidence"
-	"github.com/ligate/ligate/mediation/evidence/segment"
-	"github.com/ligate/ligate/warrant"
 )
 
 const (
@@ -21,24 +19,18 @@ const (
 type mover struct {
 	*Outlet
 
-	stuck   map[warrant.AgencyID]time.Time // whose spool took nothing: theirs waits in the database, and they hold nobody else up
-	flights map[lane]flight                // pushed, and not known to be on the spool
+	stuck   map[evidence.Lane]time.Time // whose spool took nothing: theirs waits in the database, and they hold nobody else up
+	flights map[evidence.Lane]flight    // pushed, and not known to be on the spool
 }
 
 func newMover(o *Outlet) *mover {
-	return &mover{Outlet: o, stuck: map[warrant.AgencyID]time.Time{}, flights: map[lane]flight{}}
-}
-
-// lane is a spool's: kind is evidence.ForFiles, or of the spool of a LEMF.
-type lane struct {
-	agency warrant.AgencyID
-	kind   segment.Kind
+	return &mover{Outlet: o, stuck: map[evidence.Lane]time.Time{}, flights: map[evidence.Lane]flight{}}
 }
 
 // item is one row of that table.
 type item struct {
 	id int64
-	lane
+	evidence.Lane
 	append func(dst []byte, out *outbound) ([]byte, error) // nothing = it needs not go
 }
 
@@ -48,16 +40,16 @@ type flight struct {
 	receipt *Receipt
 }
 
-// without is whose rows are not wanted now.
-func (m *mover) without() (ids []warrant.AgencyID) {
-	for id, at := range m.stuck {
+// without is the lanes whose rows are not wanted now.
+func (m *mover) without() (lanes []evidence.Lane) {
+	for l, at := range m.stuck {
 		if m.cfg.Now().Sub(at) < stuckPause {
-			ids = append(ids, id)
+			lanes = append(lanes, l)
 			continue
 		}
-		delete(m.stuck, id)
+		delete(m.stuck, l)
 	}
-	return ids
+	return lanes
 }
 
 // move returns the rows that are done with.
@@ -65,10 +57,10 @@ func (m *mover) move(ctx context.Context, all []item) (done []int64, err error) 
 	if err := m.look(ctx, all); err != nil {
 		return nil, err
 	}
-	lanes := map[lane][]item{}
+	lanes := map[evidence.Lane][]item{}
 	for _, it := range all {
-		if m.wanted(it.lane) {
-			lanes[it.lane] = append(lanes[it.lane], it)
+		if m.wanted(it.Lane) {
+			lanes[it.Lane] = append(lanes[it.Lane], it)
 		} else {
 			done = append(done, it.id)
 		}
@@ -96,7 +88,7 @@ func (m *mover) move(ctx context.Context, all []item) (done []int64, err error) 
 // may have been confirmed a moment ago.
 func (m *mover) look(ctx context.Context, all []item) error {
 	for _, it := range all {
-		if !m.wanted(it.lane) {
+		if !m.wanted(it.Lane) {
 			return m.refresh(ctx)
 		}
 	}
@@ -104,29 +96,28 @@ func (m *mover) look(ctx context.Context, all []item) error {
 }
 
 // wanted reports whether the delivery that counts has a use for a lane's rows.
-func (m *mover) wanted(l lane) bool {
-	out := m.outbound(l.agency)
+func (m *mover) wanted(l evidence.Lane) bool {
+	out := m.outbound(l.Agency)
 	switch {
 	case out == nil:
 		return false
-	case l.kind == evidence.ForFiles:
+	case l.Kind == evidence.ForFiles:
 		return out.delivery.FileDrop
 	}
 	return out.delivery.HI2 != ""
 }
 
-// push puts the first of a lane's rows on their way, unless some are, or its agency is
-// stuck.
-func (m *mover) push(ctx context.Context, l lane, items []item) {
+// push puts the first of a lane's rows on their way, unless some are, or it is stuck.
+func (m *mover) push(ctx context.Context, l evidence.Lane, items []item) {
 	_, flying := m.flights[l]
-	_, stuck := m.stuck[l.agency]
-	out := m.outbound(l.agency)
+	_, stuck := m.stuck[l]
+	out := m.outbound(l.Agency)
 	if flying || stuck || out == nil {
 		return
 	}
-	f, err := out.pushRows(out.queue(l.kind), items)
+	f, err := out.pushRows(out.queue(l.Kind), items)
 	if err != nil {
-		m.stuck[l.agency] = m.cfg.Now()
+		m.stuck[l] = m.cfg.Now()
 		m.trouble(ctx, "push_row", err)
 		return
 	}
@@ -156,14 +147,14 @@ func (o *outbound) pushRows(q *queue, items []item) (f flight, err error) {
 }
 
 // settle returns the rows of a lane that are on their spool.
-func (m *mover) settle(wait context.Context, l lane) []int64 {
+func (m *mover) settle(wait context.Context, l evidence.Lane) []int64 {
 	f, flying := m.flights[l]
 	if !flying {
 		return nil
 	}
 	err := settled(wait, f.receipt)
 	if err != nil {
-		m.stuck[l.agency] = m.cfg.Now()
+		m.stuck[l] = m.cfg.Now()
 		f.ids = nil
 	}
 	if !errors.Is(err, errNotYet) { // then the push stands

@@ -36,7 +36,7 @@ func (f *faulty) Publish(_ context.Context, _ string, data []byte) error {
 }
 
 func row(id int64, text string) item {
-	return item{id, lane{"a", segment.KindIRI}, func(dst []byte, _ *outbound) ([]byte, error) { return appendBare(dst, []byte(text)), nil }}
+	return item{id, evidence.Lane{Agency: "a", Kind: segment.KindIRI}, func(dst []byte, _ *outbound) ([]byte, error) { return appendBare(dst, []byte(text)), nil }}
 }
 
 // Rows reach their spool in order, also where it has no room for the first, or is slow.
@@ -74,6 +74,28 @@ func TestMoverKeepsOrder(t *testing.T) {
 	}
 }
 
+// Where one spool of an agency has no room its other one goes on.
+func TestFullSpoolHoldsUpItsOwnRowsOnly(t *testing.T) {
+	t.Parallel()
+	o := newOutlet(t, Config{})
+	iri, cc := newQueue(), newQueue()
+	o.way("a").now.Store(newOutbound(warrant.Delivery{HI2: "x", HI3: "x"}, queues{iri: iri, cc: cc}))
+	open, full := &faulty{fail: func(int) error { return nil }}, &faulty{fail: func(int) error { return bus.ErrFull }}
+	go iri.run(t.Context(), open, func(time.Time, error) {})
+	go cc.run(t.Context(), full, func(time.Time, error) {})
+	m := newMover(o)
+	stuck := row(1, "check of content")
+	stuck.Kind = segment.KindCC
+	for i := range int64(3) {
+		if done, err := m.move(t.Context(), []item{stuck, row(2+i, "report")}); err != nil || len(done) != 1 || done[0] != 2+i {
+			t.Fatalf("done with %v, %v", done, err)
+		}
+		if got := m.without(); len(got) != 1 || got[0] != stuck.Lane {
+			t.Fatalf("without %v", got)
+		}
+	}
+}
+
 // A row that its agency has no use for is done with, and holds nobody up.
 func TestMoverRowThatNeedsNotGo(t *testing.T) {
 	t.Parallel()
@@ -82,7 +104,7 @@ func TestMoverRowThatNeedsNotGo(t *testing.T) {
 	o.way("a").now.Store(newOutbound(warrant.Delivery{HI2: "x"}, queues{iri: q, cc: q}))
 	go q.run(t.Context(), &faulty{fail: func(int) error { return nil }}, func(time.Time, error) {})
 	m := newMover(o)
-	nothing := item{1, lane{"a", segment.KindIRI}, func(dst []byte, _ *outbound) ([]byte, error) { return dst, nil }}
+	nothing := item{1, evidence.Lane{Agency: "a", Kind: segment.KindIRI}, func(dst []byte, _ *outbound) ([]byte, error) { return dst, nil }}
 	if done, err := m.move(t.Context(), []item{nothing}); err != nil || len(done) != 1 {
 		t.Errorf("done with %v, %v", done, err)
 	}
@@ -91,7 +113,7 @@ func TestMoverRowThatNeedsNotGo(t *testing.T) {
 // oneRow is a table with a row that another mediation wrote.
 type oneRow struct{ gone []int64 }
 
-func (r *oneRow) Outbox(context.Context, []warrant.AgencyID) ([]evidence.Waiting, error) {
+func (r *oneRow) Outbox(context.Context, []evidence.Lane) ([]evidence.Waiting, error) {
 	return []evidence.Waiting{{ID: 1, AgencyID: "a", Entailed: evidence.Entailed{Kind: segment.KindIRI, PDU: []byte("check")}}}, nil
 }
 

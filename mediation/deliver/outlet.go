@@ -51,7 +51,7 @@ type records interface {
 
 // outbox is evidence.Store.
 type outbox interface {
-	Outbox(ctx context.Context, without []warrant.AgencyID) ([]evidence.Waiting, error)
+	Outbox(ctx context.Context, without []evidence.Lane) ([]evidence.Waiting, error)
 	Dispatched(ctx context.Context, ids []int64) error
 }
 

@@ -45,7 +45,7 @@ func (o *Outlet) moveOutbox(ctx context.Context, m *mover) error {
 	}
 	items := make([]item, len(waiting))
 	for i, w := range waiting {
-		items[i] = item{w.ID, lane{w.AgencyID, w.Kind}, func(dst []byte, out *outbound) ([]byte, error) { return out.appendEntailed(dst, w.Entailed) }}
+		items[i] = item{w.ID, evidence.Lane{Agency: w.AgencyID, Kind: w.Kind}, func(dst []byte, out *outbound) ([]byte, error) { return out.appendEntailed(dst, w.Entailed) }}
 	}
 	done, err := m.move(attempt, items)
 	if len(done) == 0 {
@@ -77,13 +77,17 @@ func appendBare(dst, pdu []byte) []byte {
 func (o *Outlet) moveNotices(ctx context.Context, m *mover) error {
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	all, err := o.cfg.Records.Notices(attempt, m.without())
+	var without []warrant.AgencyID
+	for _, l := range m.without() {
+		without = append(without, l.Agency)
+	}
+	all, err := o.cfg.Records.Notices(attempt, without)
 	if err != nil {
 		return err
 	}
 	items := make([]item, len(all))
 	for i, n := range all {
-		items[i] = item{n.ID, lane{n.AgencyID, segment.KindIRI}, func(dst []byte, out *outbound) ([]byte, error) {
+		items[i] = item{n.ID, evidence.Lane{Agency: n.AgencyID, Kind: segment.KindIRI}, func(dst []byte, out *outbound) ([]byte, error) {
 			return o.appendHI1(dst, out, uint32(n.ID), hi1Of(n)) //nolint:gosec // numbers wrap
 		}}
 	}

@@ -38,9 +38,20 @@ type Waiting struct {
 	Entailed
 }
 
-// Outbox lists what waits for other agencies than those, oldest first, at most 1000.
-func (s *Store) Outbox(ctx context.Context, without []warrant.AgencyID) ([]Waiting, error) {
-	rows, err := s.pool.Query(ctx, "select id, agency_id, kind, pdu from handover_outbox where agency_id <> all(coalesce($1::text[], '{}')) order by id limit 1000", without)
+// Lane is where an Entailed goes: what is of one lane goes in order.
+type Lane struct {
+	Agency warrant.AgencyID
+	Kind   segment.Kind
+}
+
+// Outbox lists what waits in other lanes than those, oldest first, at most 1000.
+func (s *Store) Outbox(ctx context.Context, without []Lane) ([]Waiting, error) {
+	agencies, kinds := make([]string, len(without)), make([]string, len(without))
+	for i, l := range without {
+		agencies[i], kinds[i] = string(l.Agency), string(l.Kind)
+	}
+	rows, err := s.pool.Query(ctx, `select id, agency_id, kind, pdu from handover_outbox
+		where (agency_id, kind) not in (select * from unnest($1::text[], $2::text[])) order by id limit 1000`, agencies, kinds)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: read outbox: %w", redact(err))
 	}
