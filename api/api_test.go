@@ -172,7 +172,11 @@ func (o *office) do(who, method, path, body string, headers ...string) answer {
 	if who == "" { // no certificate
 		tlsConfig.Certificates = nil
 	}
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig, DisableKeepAlives: true}}
+	return o.exchange(&http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig, DisableKeepAlives: true}}, req)
+}
+
+func (o *office) exchange(c *http.Client, req *http.Request) answer {
+	o.t.Helper()
 	resp, err := c.Do(req)
 	o.must(err)
 	defer resp.Body.Close()
