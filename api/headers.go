@@ -5,7 +5,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ligate/ligate/api/problem"
 )
@@ -19,6 +22,20 @@ func headers(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// texts refuses an address with what is no text: no identifier of ours holds it, and the
+// database refuses it.
+func texts(next http.Handler) http.Handler {
+	text := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.QueryUnescape(r.URL.RawQuery)
+		if err != nil || !text(r.URL.Path) || !text(query) {
+			send(w, problem.New(http.StatusBadRequest, problem.BadRequest, "the address holds what is no text: send UTF-8 without NUL"))
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -41,9 +58,9 @@ func drain(next http.Handler) http.Handler {
 }
 
 // noRoute answers what no operation stands behind.
-func noRoute(status int) http.HandlerFunc {
+func noRoute(status int, kind problem.Type) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		send(w, problem.New(status, problem.NotFound, "no such operation: see /openapi.json"))
+		send(w, problem.New(status, kind, "no such operation: see /openapi.json"))
 	}
 }
 

@@ -62,18 +62,26 @@ func roles() map[string]string {
 
 type operation struct {
 	id, method, path string
+	summary          string
 	query            string
-	body             any // schema; nil = none
+	params           []parameter
+	body             map[string]any // schema; nil = none
+}
+
+// parameter is of a path, a query or a header.
+type parameter struct {
+	Name, In string
+	Required bool
+	Schema   map[string]any
 }
 
 // openAPI is the part of the OpenAPI document that the matrix walks.
 type openAPI struct {
-	Paths map[string]map[string]struct {
+	OpenAPI string
+	Paths   map[string]map[string]struct {
 		OperationID string `json:"operationId"`
-		Parameters  []struct {
-			Name, In string
-			Required bool
-		}
+		Summary     string
+		Parameters  []parameter
 		RequestBody struct {
 			Content map[string]struct{ Schema map[string]any }
 		} `json:"requestBody"`
@@ -88,7 +96,7 @@ func (o *office) operations() (openAPI, []operation) {
 	var all []operation
 	for path, methods := range doc.Paths {
 		for method, op := range methods {
-			v := operation{id: op.OperationID, method: strings.ToUpper(method), path: path}
+			v := operation{id: op.OperationID, method: strings.ToUpper(method), path: path, summary: op.Summary, params: op.Parameters}
 			for _, p := range op.Parameters {
 				if p.In == "query" && p.Required {
 					v.query += "&" + p.Name + "=1"
@@ -159,8 +167,8 @@ func (o *office) body(doc openAPI, op operation, n int) string {
 	case "create-token":
 		return `{"name": "x", "role": "auditor", "operations": ["list-alarms"], "expires_at": "` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`
 	}
-	schema, ok := op.body.(map[string]any)
-	if !ok {
+	schema := op.body
+	if schema == nil {
 		return ""
 	}
 	b, err := json.Marshal(doc.sample(o.t, schema))

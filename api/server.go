@@ -16,6 +16,7 @@ import (
 	"github.com/ligate/ligate/api/auth/login"
 	"github.com/ligate/ligate/api/handover"
 	"github.com/ligate/ligate/api/hi1"
+	"github.com/ligate/ligate/api/problem"
 	"github.com/ligate/ligate/warrant"
 )
 
@@ -39,13 +40,14 @@ const maxBodyBytes = warrant.MaxDocument + 1<<10
 // New returns the handler of the whole API.
 func New(cfg Config) (http.Handler, error) {
 	router := chi.NewRouter()
-	router.Use(drain, headers, recoverer(cfg.Log), middleware.RequestSize(maxBodyBytes))
-	router.NotFound(noRoute(http.StatusNotFound))
-	router.MethodNotAllowed(noRoute(http.StatusMethodNotAllowed))
+	router.Use(drain, headers, texts, recoverer(cfg.Log), middleware.RequestSize(maxBodyBytes))
+	router.NotFound(noRoute(http.StatusNotFound, problem.NotFound))
+	router.MethodNotAllowed(noRoute(http.StatusMethodNotAllowed, problem.Method))
 	settings := huma.DefaultConfig("ligate", cfg.Version)
 	settings.DocsPath = "" // the docs page would load scripts from outside
 	settings.SchemasPath = ""
 	settings.CreateHooks = nil // no $schema links in bodies
+	settings.Transformers = append(settings.Transformers, problem.Typed)
 	settings.Info.Description = "Lawful-interception mediation: warrants, handover, audit."
 	router.Group(func(open chi.Router) {
 		humachi.New(open, settings) // serves /openapi.json only

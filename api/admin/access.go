@@ -122,7 +122,7 @@ func (h *handlers) addClearance(ctx context.Context, in *newClearance) (*clearan
 
 type clearanceInput struct {
 	ID     string `path:"id" maxLength:"64"`
-	Number int    `path:"number" minimum:"1"`
+	Number int    `path:"number" minimum:"1" maximum:"2147483647"`
 }
 
 func (h *handlers) confirmClearance(ctx context.Context, in *clearanceInput) (*struct{}, error) {

@@ -77,7 +77,7 @@ type newDelivery struct {
 
 type deliveryInput struct {
 	ID     string `path:"id" maxLength:"64"`
-	Number int    `path:"number" minimum:"1"`
+	Number int    `path:"number" minimum:"1" maximum:"2147483647"`
 }
 
 type deliveryOutput struct{ Body deliveryView }

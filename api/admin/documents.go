@@ -84,7 +84,7 @@ func (h *handlers) documents(ctx context.Context, in *idInput) (*documentsOutput
 
 type documentInput struct {
 	ID     string `path:"id" maxLength:"64"`
-	Number int    `path:"number" minimum:"1"`
+	Number int    `path:"number" minimum:"1" maximum:"2147483647"`
 }
 
 type sealedOutput struct {

@@ -224,7 +224,7 @@ func (h *handlers) segments(kind segment.Kind) func(context.Context, *segmentsIn
 
 type segmentInput struct {
 	SessionInput
-	Number uint32 `path:"number"`
+	Number uint32 `path:"number" maximum:"2147483647"`
 	Range  string `header:"Range"`
 }
 

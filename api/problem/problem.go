@@ -8,6 +8,8 @@ package problem
 
 import (
 	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // Type is the stable last part of a problem's type URI.
@@ -32,6 +34,10 @@ const (
 	CrossSite    Type = "cross-site"
 	TooMany      Type = "too-many-requests"
 	SecondFactor Type = "second-factor-required"
+	Method       Type = "method-not-allowed"
+	Unacceptable Type = "not-acceptable"
+	TooLarge     Type = "too-large"
+	MediaType    Type = "unsupported-media-type"
 )
 
 // base stands before each type; it names the contract, not a server.
@@ -58,3 +64,27 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType answers application/problem+json.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// Typed gives the refusals of huma, which reads and checks requests, their type. It is a
+// huma.Transformer.
+func Typed(_ huma.Context, _ string, v any) (any, error) {
+	if e, ok := v.(*huma.ErrorModel); ok && e.Type == "" {
+		e.Type = base + string(typeOf(e.Status))
+	}
+	return v, nil
+}
+
+func typeOf(status int) Type {
+	known := map[int]Type{
+		http.StatusUnauthorized: Unauthorised, http.StatusForbidden: Forbidden, http.StatusNotFound: NotFound, http.StatusMethodNotAllowed: Method,
+		http.StatusNotAcceptable: Unacceptable, http.StatusRequestEntityTooLarge: TooLarge, http.StatusUnsupportedMediaType: MediaType,
+		http.StatusUnprocessableEntity: Invalid, http.StatusTooManyRequests: TooMany, http.StatusServiceUnavailable: Unavailable,
+	}
+	switch t, ok := known[status]; {
+	case ok:
+		return t
+	case status >= http.StatusInternalServerError:
+		return Internal
+	}
+	return BadRequest
+}

@@ -80,7 +80,7 @@ func (s *Store) person(ctx context.Context, where string, args ...any) (warrant.
 // administrator suffices to stop.
 func (s *Store) DisablePerson(ctx context.Context, by warrant.Actor, id warrant.PersonID, reason string) error {
 	e := entry(by, "person.disable", "", string(id))
-	e.Reason = reason
+	e.Reason = cut(reason)
 	return s.asSysadmin(ctx, by, e, func(tx pgx.Tx) error {
 		now := s.clock()
 		if err := one(ctx, tx, `update person set disabled_at = $2, disabled_by = $3, enable_asked_by = null, enabled_by = null

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -129,9 +130,12 @@ func (s *Store) reasoned(ctx context.Context, by warrant.Actor, id warrant.ID, v
 	})
 }
 
-const maxReason = 2000
+const maxReason = 4096 // octets that a text of the audit log has at most
 
-func cut(reason string) string { return reason[:min(len(reason), maxReason)] }
+// cut is a reason as the audit log takes it.
+func cut(reason string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(reason[:min(len(reason), maxReason)], ""), "\x00", "")
+}
 
 // Reject sends a submitted warrant back.
 func (s *Store) Reject(ctx context.Context, by warrant.Actor, id warrant.ID, version int, reason string) (warrant.Warrant, error) {

@@ -84,13 +84,11 @@ func (s *Store) alarmed(ctx context.Context, tx pgx.Tx, id int64, event string, 
 	return err
 }
 
-const maxNote = 2000
-
 // AckAlarm notes that a person has seen an open alarm and looks into it. The first
 // acknowledgement stands.
 func (s *Store) AckAlarm(ctx context.Context, by warrant.Actor, id int64, note string) (Alarm, error) {
 	e := entry(by, "alarm.acknowledge", "", "alarm "+strconv.FormatInt(id, 10))
-	e.Reason = note[:min(len(note), maxNote)]
+	e.Reason = cut(note)
 	return s.handleAlarm(ctx, by, id, "acknowledged", e, `update alarm set acked_at = $2, acked_by = $3, ack_note = $4
 		where id = $1 and closed_at is null and acked_at is null`, note)
 }
@@ -99,7 +97,7 @@ func (s *Store) AckAlarm(ctx context.Context, by warrant.Actor, id int64, note s
 // found and done.
 func (s *Store) SettleAlarm(ctx context.Context, by warrant.Actor, id int64, note string) (Alarm, error) {
 	e := entry(by, "alarm.settle", "", "alarm "+strconv.FormatInt(id, 10))
-	e.Reason = note[:min(len(note), maxNote)]
+	e.Reason = cut(note)
 	if handlesAlarms(by) && note == "" {
 		return Alarm{}, s.refused(ctx, e, &warrant.RuleError{Rule: warrant.RuleReason, Reason: "note: say what was found and done"})
 	}
@@ -152,7 +150,7 @@ func (s *Store) Alarms(ctx context.Context, f AlarmFilter, p Page) ([]Alarm, str
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := s.pool.Query(ctx, "select "+alarmColumns+` from alarm where ($1 = 0 or id < $1) and ($2 = '' or kind = $2)
+	rows, err := s.pool.Query(ctx, "select "+alarmColumns+` from alarm where ($1::bigint = 0 or id < $1) and ($2 = '' or kind = $2)
 		and ($3 = '' or $3 = case when closed_at is not null then 'closed' when acked_at is not null then 'acknowledged' else 'open' end)
 		order by id desc limit $4`, before, f.Kind, f.State, limit+1)
 	if err != nil {

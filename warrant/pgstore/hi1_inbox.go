@@ -63,7 +63,7 @@ func (h *HI1) Inbox(ctx context.Context, by warrant.Actor, state HI1State, p Pag
 	if err := h.s.Record(ctx, e); err != nil {
 		return nil, "", err
 	}
-	rows, err := h.s.pool.Query(ctx, inboxQuery+`where ($1 = '' or o.state = $1) and ($2 = 0 or o.serial < $2) order by o.serial desc limit $3`, state, after, limit+1)
+	rows, err := h.s.pool.Query(ctx, inboxQuery+`where ($1 = '' or o.state = $1) and ($2::bigint = 0 or o.serial < $2) order by o.serial desc limit $3`, state, after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list inbox: %w", interpret(err))
 	}

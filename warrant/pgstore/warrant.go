@@ -192,7 +192,7 @@ func (s *Store) Warrants(ctx context.Context, by warrant.Actor, state string, p 
 	if err != nil {
 		return nil, "", err
 	}
-	return s.list(ctx, "($3 = 0 or serial < $3) and ($2 = '' or state = $2)", "desc", limit, state, after)
+	return s.list(ctx, "($3::bigint = 0 or serial < $3) and ($2 = '' or state = $2)", "desc", limit, state, after)
 }
 
 // WarrantsOn lists as Warrants does, but only warrants that name exactly that target.
@@ -219,7 +219,7 @@ func (s *Store) WarrantsOn(ctx context.Context, by warrant.Actor, target li.Iden
 	if err != nil {
 		return nil, "", err
 	}
-	return s.list(ctx, "($3 = 0 or serial < $3) and ($2 = '' or state = $2) and targets_hash @> array[$4::bytea]", "desc", limit, state, after, hash)
+	return s.list(ctx, "($3::bigint = 0 or serial < $3) and ($2 = '' or state = $2) and targets_hash @> array[$4::bytea]", "desc", limit, state, after, hash)
 }
 
 // WarrantsOfAgency lists the warrants of an agency that were ever approved, oldest

@@ -20,7 +20,7 @@ func (h *handlers) registerApprovals(api huma.API) {
 type beginApprovalInput struct {
 	Body struct {
 		Warrant string `json:"warrant" maxLength:"64"`
-		Version int    `json:"version" minimum:"1" doc:"the version that you read"`
+		Version int    `json:"version" minimum:"1" maximum:"2147483647" doc:"the version that you read"`
 	}
 }
 
