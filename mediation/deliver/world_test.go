@@ -78,7 +78,9 @@ func (r *records) DropNotices(_ context.Context, ids []int64) error {
 func (r *records) Outbox(_ context.Context, without []evidence.Lane) ([]evidence.Waiting, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(r.outbox), func(w evidence.Waiting) bool { return slices.Contains(without, evidence.Lane{Agency: w.AgencyID, Kind: w.Kind}) }), nil
+	return slices.DeleteFunc(slices.Clone(r.outbox), func(w evidence.Waiting) bool {
+		return slices.Contains(without, evidence.Lane{Agency: w.AgencyID, Kind: w.Kind})
+	}), nil
 }
 
 func (r *records) Dispatched(_ context.Context, ids []int64) error {
