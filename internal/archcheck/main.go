@@ -41,7 +41,7 @@ func doors() map[string][]string {
 	return map[string][]string{
 		"github.com/emiago/sipgo":   {"intercept/sipproxy", "internal/demo"},
 		"github.com/nats-io/":       {"bus", "internal/natstest"},
-		"github.com/jackc/pgx/":     {"warrant/pgstore", "audit", "mediation/evidence", "migrations", "internal/devpg", "internal/pgtest", "cmd/ligate"},
+		"github.com/jackc/pgx/":     {"warrant/pgstore", "audit", "mediation/evidence", "migrations", "internal/devpg", "internal/pgtest", "internal/crowd", "cmd/ligate"},
 		"github.com/go-chi/chi/":    {"api", "cmd/ligate"},
 		"filippo.io/age":            {"mediation/evidence", "warrant", "internal/agency"},
 		"github.com/digitorus/":     {"mediation/evidence/attest", "mediation/evidence/bundle"},

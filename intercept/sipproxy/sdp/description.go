@@ -214,11 +214,11 @@ func connAddr(value string) netip.Addr {
 func fieldSpans(b []byte, s wire.Span) []wire.Span {
 	var spans []wire.Span
 	for at := s.Start; at < s.End; {
-		for at < s.End && b[at] == ' ' {
+		for at < s.End && blank(b[at]) {
 			at++
 		}
 		begin := at
-		for at < s.End && b[at] != ' ' {
+		for at < s.End && !blank(b[at]) {
 			at++
 		}
 		if at > begin {
@@ -227,3 +227,6 @@ func fieldSpans(b []byte, s wire.Span) []wire.Span {
 	}
 	return spans
 }
+
+// blank is what some write for the one space between fields (RFC 8866 clause 5).
+func blank(c byte) bool { return c == ' ' || c == '\t' }
