@@ -70,8 +70,10 @@ func (v *ViaValue) params(b []byte, s Span) bool {
 func hostPort(b []byte, s Span) (host string, port uint16, ok bool) {
 	end := s.Start
 	if end < s.End && b[end] == '[' {
-		for end < s.End && b[end] != ']' {
-			end++
+		for end++; end < s.End && b[end] != ']'; end++ {
+			if !isToken(b[end]) && b[end] != ':' { // a quote would reach into what we add
+				return "", 0, false
+			}
 		}
 		if end == s.End {
 			return "", 0, false
