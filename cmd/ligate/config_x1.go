@@ -34,9 +34,9 @@ type destinationsConfig struct {
 }
 
 type alarmsConfig struct {
-	SilentAfter  *duration     `yaml:"silent_after"`  // a warrant without signalling for so long raises an alarm; default 168h, 0s = none
-	WitnessAfter duration      `yaml:"witness_after"` // no checkpoint that a witness signed for so long raises one; default none
-	Webhook      webhookConfig `yaml:"webhook"`
+	SilentAfter   *duration     `yaml:"silent_after"`   // a warrant without signalling for so long raises an alarm; default 168h, 0s = none
+	VanishedAfter *duration     `yaml:"vanished_after"` // a target that was seen before, and is not for so long, raises one; default 72h, 0s = none
+	Webhook       webhookConfig `yaml:"webhook"`
 }
 
 // webhookConfig is who is told that there is an alarm, and nothing of what it is about.
@@ -50,6 +50,7 @@ const (
 	extensionNone      = "none"
 	defaultGrace       = 5 * time.Second
 	defaultSilentAfter = 7 * 24 * time.Hour
+	defaultVanished    = 3 * 24 * time.Hour
 )
 
 func (c *config) setX1Defaults() {
@@ -63,6 +64,10 @@ func (c *config) setX1Defaults() {
 	if c.Admin.Alarms.SilentAfter == nil {
 		after := duration(defaultSilentAfter)
 		c.Admin.Alarms.SilentAfter = &after
+	}
+	if c.Admin.Alarms.VanishedAfter == nil {
+		after := duration(defaultVanished)
+		c.Admin.Alarms.VanishedAfter = &after
 	}
 }
 
@@ -95,7 +100,8 @@ func (c checker) checkAdminX1(cfg *config) {
 func (c checker) checkAlarms(a alarmsConfig) {
 	after := time.Duration(*a.SilentAfter)
 	c.want(after == 0 || after >= time.Hour, "admin.alarms.silent_after", "want 0s (none) or at least 1h")
-	c.want(a.WitnessAfter >= 0, "admin.alarms.witness_after", "want 0s (none) or longer")
+	after = time.Duration(*a.VanishedAfter)
+	c.want(after == 0 || after >= time.Hour, "admin.alarms.vanished_after", "want 0s (none) or at least 1h")
 	h := a.Webhook
 	c.want(h.URL == "" || validHTTPS(h.URL) || loopbackHTTP(h.URL), "admin.alarms.webhook.url", "want https://…, or http:// on a loopback address")
 	c.want((h.URL == "") == (h.Key == ""), "admin.alarms.webhook.key", "required with url: a file with the key of the signatures")

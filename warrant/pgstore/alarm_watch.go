@@ -10,16 +10,17 @@ import (
 
 // WatchSettings say when what the tables show is an alarm.
 type WatchSettings struct {
-	SilentAfter  time.Duration // a warrant without signalling for so long; 0 = none
-	WitnessAfter time.Duration // no checkpoint of the audit log with a second signature for so long; 0 = none
+	SilentAfter   time.Duration // a warrant without signalling for so long; 0 = none
+	VanishedAfter time.Duration // a target that was seen before, and neither registered nor called for so long; 0 = none
 }
 
 // The kinds of alarm that follow from the tables.
 const (
-	AlarmExpiringSoon    = "expiring_soon"          // object: warrant and 30d, 7d, 2d or 1d
-	AlarmStopUnconfirmed = "stop_unconfirmed"       // object: gateway and XID; the warrant has ended, the gateway has not said so
-	AlarmSilentWarrant   = "silent_warrant"         // object: warrant
-	AlarmUnwitnessed     = "checkpoint_unwitnessed" // object: the audit log
+	AlarmExpiringSoon    = "expiring_soon"    // object: warrant and 30d, 7d, 2d or 1d
+	AlarmOriginalDue     = "original_due"     // object: warrant; the tap ends by itself if the original does not come
+	AlarmStopUnconfirmed = "stop_unconfirmed" // object: gateway and XID; the warrant has ended, the gateway has not said so
+	AlarmSilentWarrant   = "silent_warrant"   // object: warrant
+	AlarmTargetVanished  = "target_vanished"  // object: warrant
 )
 
 // watch is one kind and the query of the objects about which it should be open. $1 is
@@ -36,6 +37,8 @@ func (w WatchSettings) watches() []watch {
 		{AlarmExpiringSoon, `select distinct on (w.id) w.id || ' ' || d.days || 'd' from warrant w, (values (30), (7), (2), (1)) as d (days)
 			where w.state in ('active', 'suspended') and w.valid_until > $1 and w.valid_until <= $1::timestamptz + make_interval(days => d.days)
 			  and w.valid_until - w.valid_from > make_interval(days => d.days) and $2::float8 >= 0 order by w.id, d.days`, 0},
+		{AlarmOriginalDue, `select id from warrant where provisional and state in ('approved', 'active', 'suspended') and original_due < valid_until
+			and original_due > $1 and original_due <= $1::timestamptz + make_interval(secs => $2)`, originalSoon.Seconds()},
 		{AlarmStopUnconfirmed, `select g.gateway || ' ' || g.xid from task_gateway g join task t on t.xid = g.xid join warrant w on w.id = t.warrant_id
 			where g.live and w.state in ('suspended', 'expired', 'revoked', 'purged') and w.stopped_at < $1::timestamptz - make_interval(secs => $2)`, stopGrace.Seconds()},
 	}
@@ -44,17 +47,22 @@ func (w WatchSettings) watches() []watch {
 			where w.state = 'active' and i.began_at < $1::timestamptz - make_interval(secs => $2)
 			  and not exists (select from session s where s.liid = w.liid and s.last_at >= $1::timestamptz - make_interval(secs => $2))`, w.SilentAfter.Seconds()})
 	}
-	if w.WitnessAfter > 0 {
-		// A checkpoint is a signed note: a line that begins with a dash a signature.
-		all = append(all, watch{AlarmUnwitnessed, `select 'audit log' where exists (select from audit_entry where time < $1::timestamptz - make_interval(secs => $2))
-			and not exists (select from audit_checkpoint where created_at >= $1::timestamptz - make_interval(secs => $2)
-			  and (select count(*) from regexp_matches(convert_from(note, 'UTF8'), '\n— ', 'g')) >= 2)`, w.WitnessAfter.Seconds()})
+	if w.VanishedAfter > 0 {
+		// A registration is signalling, too: who has not called may still be there.
+		all = append(all, watch{AlarmTargetVanished, `select w.id from warrant w
+			where w.state = 'active' and exists (select from session s where s.liid = w.liid)
+			  and not exists (select from session s where s.liid = w.liid and s.last_at >= $1::timestamptz - make_interval(secs => $2))
+			  and not exists (select from tap_interval i where i.warrant_id = w.id and i.ended_at is null and i.began_at >= $1::timestamptz - make_interval(secs => $2))`,
+			w.VanishedAfter.Seconds()})
 	}
 	return all
 }
 
 // stopGrace is how long a gateway may take to confirm that a tap is off.
 const stopGrace = time.Minute
+
+// originalSoon is how long before an original is due that is shown.
+const originalSoon = 24 * time.Hour
 
 // WatchAlarms opens and closes the alarms that follow from the tables as they stand at
 // now. One that a person closed opens again while its cause lasts.

@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,29 +121,81 @@ func TestSilenceAndUnconfirmedStop(t *testing.T) {
 	}
 }
 
-// A checkpoint that only the log's own key signs is witnessed by nobody.
-func TestUnwitnessedCheckpoint(t *testing.T) {
+// A target that was seen, and is not any more; one that never was is a silent warrant.
+func TestTargetVanished(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	settings, later := pgstore.WatchSettings{WitnessAfter: time.Hour}, time.Now().Add(2*time.Hour)
-	if _, err := o.log.Checkpoint(t.Context(), o.pool); err != nil {
-		t.Fatal(err)
+	seen, never := o.active(t, "LIID-1"), o.active(t, "LIID-2")
+	settings := pgstore.WatchSettings{SilentAfter: 100 * time.Hour, VanishedAfter: 24 * time.Hour}
+	call := func(cin int, at time.Time) {
+		t.Helper()
+		_, err := o.pool.Exec(t.Context(), `insert into session (id, liid, cin, agency_id, xid, correlation, started_at, last_at, direction, chain_head)
+			values (gen_random_uuid(), 'LIID-1', $1, $2, gen_random_uuid(), '\x0000000000000001', $3, $3, 'unknown', sha256('x'))`, cin, string(o.agency.ID), at)
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	o.watch(t, time.Now().Add(30*time.Minute), settings)
-	if got := o.standing(t, pgstore.AlarmUnwitnessed); got != nil {
-		t.Errorf("a young log: %v", got)
+	began := time.Now()
+	call(1, began)
+	for _, step := range []struct {
+		after            time.Duration
+		vanished, silent []string
+	}{
+		{time.Hour, nil, nil},
+		{25 * time.Hour, []string{string(seen.ID)}, nil},
+		{101 * time.Hour, []string{string(seen.ID)}, []string{string(never.ID), string(seen.ID)}},
+	} {
+		o.watch(t, began.Add(step.after), settings)
+		slices.Sort(step.silent)
+		if got := o.standing(t, pgstore.AlarmTargetVanished); !slices.Equal(got, step.vanished) {
+			t.Errorf("%v later: vanished %v, want %v", step.after, got, step.vanished)
+		}
+		if got := o.standing(t, pgstore.AlarmSilentWarrant); !slices.Equal(got, step.silent) {
+			t.Errorf("%v later: silent %v, want %v", step.after, got, step.silent)
+		}
 	}
-	o.watch(t, later, settings)
-	if got := o.standing(t, pgstore.AlarmUnwitnessed); len(got) != 1 {
-		t.Errorf("an own signature: %v, want an alarm", got)
+	call(2, began.Add(101*time.Hour))
+	o.watch(t, began.Add(102*time.Hour), settings)
+	if got := o.standing(t, pgstore.AlarmTargetVanished); got != nil {
+		t.Errorf("back again: %v", got)
 	}
-	_, err := o.pool.Exec(t.Context(), "insert into audit_checkpoint (size, note, created_at) select size + 1, note || convert_to(E'\u2014 witness.example AAAA\n', 'UTF8'), $1 from audit_checkpoint", later)
+}
+
+// The last day before the original of a provisional order is due.
+func TestOriginalDueSoon(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	order := o.order(t, "LIID-1")
+	order.Until = order.From.Add(20 * 24 * time.Hour)
+	order.Provisional, order.OriginalDue = true, time.Now().Add(72*time.Hour)
+	w, err := o.CreateDraft(t.Context(), o.ann, order, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.watch(t, later, settings)
-	if got := o.standing(t, pgstore.AlarmUnwitnessed); got != nil {
-		t.Errorf("a witnessed one: %v", got)
+	if w, err = o.Submit(t.Context(), o.ann, w.ID, w.Version); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = o.Approve(t.Context(), o.bob, w.ID, w.Version, warrant.Retyped{Targets: w.Targets, Until: w.Until}); err != nil {
+		t.Fatal(err)
+	}
+	for left, want := range map[time.Duration][]string{25 * time.Hour: nil, 23 * time.Hour: {string(w.ID)}, time.Minute: {string(w.ID)}, -time.Minute: nil} {
+		o.watch(t, w.OriginalDue.Add(-left), pgstore.WatchSettings{})
+		if got := o.standing(t, pgstore.AlarmOriginalDue); !slices.Equal(got, want) {
+			t.Errorf("%v before: %v, want %v", left, got, want)
+		}
+	}
+	if err := o.Due(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if w, err = o.Warrant(t.Context(), o.ann, w.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = o.ConfirmOriginal(t.Context(), o.carl, w.ID, w.Version, strings.Repeat("ab", 32)); err != nil {
+		t.Fatal(err)
+	}
+	o.watch(t, w.OriginalDue.Add(-time.Hour), pgstore.WatchSettings{})
+	if got := o.standing(t, pgstore.AlarmOriginalDue); got != nil {
+		t.Errorf("the original came: %v", got)
 	}
 }
 
