@@ -49,11 +49,13 @@ func (w WatchSettings) watches() []watch {
 	}
 	if w.VanishedAfter > 0 {
 		// A registration is signalling, too: who has not called may still be there.
-		all = append(all, watch{AlarmTargetVanished, `select w.id from warrant w
+		all = append(all, watch{
+			AlarmTargetVanished, `select w.id from warrant w
 			where w.state = 'active' and exists (select from session s where s.liid = w.liid)
 			  and not exists (select from session s where s.liid = w.liid and s.last_at >= $1::timestamptz - make_interval(secs => $2))
 			  and not exists (select from tap_interval i where i.warrant_id = w.id and i.ended_at is null and i.began_at >= $1::timestamptz - make_interval(secs => $2))`,
-			w.VanishedAfter.Seconds()})
+			w.VanishedAfter.Seconds(),
+		})
 	}
 	return all
 }
