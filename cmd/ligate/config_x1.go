@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/ligate/ligate/li"
 	"github.com/ligate/ligate/li/x1"
 )
 
@@ -34,9 +35,20 @@ type destinationsConfig struct {
 }
 
 type alarmsConfig struct {
-	SilentAfter   *duration     `yaml:"silent_after"`   // a warrant without signalling for so long raises an alarm; default 168h, 0s = none
-	VanishedAfter *duration     `yaml:"vanished_after"` // a target that was seen before, and is not for so long, raises one; default 72h, 0s = none
+	SilentAfter   *duration     `yaml:"silent_after"`    // a warrant without signalling for so long raises an alarm; default 168h, 0s = none
+	VanishedAfter *duration     `yaml:"vanished_after"`  // a target that was seen before, and is not for so long, raises one; default 72h, 0s = none
+	SelfTests     []string      `yaml:"self_tests"`      // LIIDs of test warrants, one for each gateway, under which ligate selftest runs
+	SelfTestAfter *duration     `yaml:"self_test_after"` // without a receipt under one for so long raises an alarm; default 26h
 	Webhook       webhookConfig `yaml:"webhook"`
+}
+
+// selfTests are the checked LIIDs.
+func (a alarmsConfig) selfTests() []li.LIID {
+	all := make([]li.LIID, len(a.SelfTests))
+	for i, l := range a.SelfTests {
+		all[i] = li.LIID(l)
+	}
+	return all
 }
 
 // webhookConfig is who is told that there is an alarm, and nothing of what it is about.
@@ -51,6 +63,7 @@ const (
 	defaultGrace       = 5 * time.Second
 	defaultSilentAfter = 7 * 24 * time.Hour
 	defaultVanished    = 3 * 24 * time.Hour
+	defaultSelfTest    = 26 * time.Hour
 )
 
 func (c *config) setX1Defaults() {
@@ -64,6 +77,10 @@ func (c *config) setX1Defaults() {
 	if c.Admin.Alarms.SilentAfter == nil {
 		after := duration(defaultSilentAfter)
 		c.Admin.Alarms.SilentAfter = &after
+	}
+	if c.Admin.Alarms.SelfTestAfter == nil {
+		after := duration(defaultSelfTest)
+		c.Admin.Alarms.SelfTestAfter = &after
 	}
 	if c.Admin.Alarms.VanishedAfter == nil {
 		after := duration(defaultVanished)
@@ -102,6 +119,11 @@ func (c checker) checkAlarms(a alarmsConfig) {
 	c.want(after == 0 || after >= time.Hour, "admin.alarms.silent_after", "want 0s (none) or at least 1h")
 	after = time.Duration(*a.VanishedAfter)
 	c.want(after == 0 || after >= time.Hour, "admin.alarms.vanished_after", "want 0s (none) or at least 1h")
+	c.want(time.Duration(*a.SelfTestAfter) >= time.Hour, "admin.alarms.self_test_after", "want at least 1h")
+	for i, l := range a.SelfTests {
+		_, err := li.ParseLIID(l)
+		c.want(err == nil, fmt.Sprintf("admin.alarms.self_tests[%d]", i), "want the LIID of a test warrant")
+	}
 	h := a.Webhook
 	c.want(h.URL == "" || validHTTPS(h.URL) || loopbackHTTP(h.URL), "admin.alarms.webhook.url", "want https://…, or http:// on a loopback address")
 	c.want((h.URL == "") == (h.Key == ""), "admin.alarms.webhook.key", "required with url: a file with the key of the signatures")

@@ -32,19 +32,20 @@ func main() {
 
 // cli is the whole command line.
 type cli struct {
-	Demo    demoCmd    `cmd:"" help:"Play the whole path on loopback: warrant, call, tap, delivery, audit."`
-	Run     runCmd     `cmd:"" help:"Run a deployment from a config file."`
-	Config  configCmd  `cmd:"" help:"Check a config file or print an example."`
-	Setup   setupCmd   `cmd:"" help:"The ceremony on a fresh installation: enrol the first people."`
-	Secrets secretsCmd `cmd:"" help:"Change the keys that seal targets in the database."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or show where it stands."`
-	Person  personCmd  `cmd:"" help:"Make a person's key and certificate."`
-	People  peopleCmd  `cmd:"" help:"Manage staff, their sessions and machine tokens through the API (system administrator)."`
-	Warrant warrantCmd `cmd:"" help:"Manage warrants through the API (compliance officer)."`
-	Agency  agencyCmd  `cmd:"" help:"The agency's side: keys, fetch, open."`
-	Bench   benchCmd   `cmd:"" help:"Measure this machine: relay, tee, SIP, mediation, sealing."`
-	Verify  verifyCmd  `cmd:"" help:"Check an evidence bundle offline (court, agency)."`
-	Audit   auditCmd   `cmd:"" help:"Export and verify the audit log (auditor)."`
+	Demo     demoCmd     `cmd:"" help:"Play the whole path on loopback: warrant, call, tap, delivery, audit."`
+	Run      runCmd      `cmd:"" help:"Run a deployment from a config file."`
+	Config   configCmd   `cmd:"" help:"Check a config file or print an example."`
+	Setup    setupCmd    `cmd:"" help:"The ceremony on a fresh installation: enrol the first people."`
+	Secrets  secretsCmd  `cmd:"" help:"Change the keys that seal targets in the database."`
+	Migrate  migrateCmd  `cmd:"" help:"Bring the database schema up to date, or show where it stands."`
+	Person   personCmd   `cmd:"" help:"Make a person's key and certificate."`
+	People   peopleCmd   `cmd:"" help:"Manage staff, their sessions and machine tokens through the API (system administrator)."`
+	Warrant  warrantCmd  `cmd:"" help:"Manage warrants through the API (compliance officer)."`
+	Agency   agencyCmd   `cmd:"" help:"The agency's side: keys, fetch, open."`
+	Bench    benchCmd    `cmd:"" help:"Measure this machine: relay, tee, SIP, mediation, sealing."`
+	Verify   verifyCmd   `cmd:"" help:"Check an evidence bundle offline (court, agency)."`
+	Selftest selftestCmd `cmd:"" help:"Place a call on a test line and check that it arrives as it was said (operator, daily)."`
+	Audit    auditCmd    `cmd:"" help:"Export and verify the audit log (auditor)."`
 }
 
 // streams are what a command may write to.

@@ -16,7 +16,7 @@ func (n *node) buildAlarms() error {
 	a := n.cfg.Admin.Alarms
 	watcher, err := alarm.New(alarm.Config{
 		Store: n.db.warrants, Log: n.log, LIReg: n.li, Told: a.Webhook.URL != "",
-		Settings: pgstore.WatchSettings{SilentAfter: time.Duration(*a.SilentAfter), VanishedAfter: time.Duration(*a.VanishedAfter)},
+		Settings: pgstore.WatchSettings{SilentAfter: time.Duration(*a.SilentAfter), VanishedAfter: time.Duration(*a.VanishedAfter), SelfTests: a.selfTests(), SelfTestAfter: time.Duration(*a.SelfTestAfter)},
 	})
 	if err != nil {
 		return err

@@ -244,3 +244,28 @@ func TestAlarmNotices(t *testing.T) {
 	}
 	take(time.Now().Add(24*time.Hour), 0)
 }
+
+// A gateway's test line without a receipt for a day.
+func TestSelfTestMissed(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	settings := pgstore.WatchSettings{SelfTests: []li.LIID{"TEST-1", "TEST-2"}, SelfTestAfter: 26 * time.Hour}
+	acked := time.Now()
+	_, err := o.pool.Exec(t.Context(), `with s as (insert into session (id, liid, cin, agency_id, xid, correlation, started_at, last_at, direction, chain_head)
+			values ('00000000-0000-0000-0000-000000000001', 'TEST-1', 1, $1, gen_random_uuid(), '\x0000000000000001', $2, $2, 'unknown', sha256('x')) returning id)
+		select from s`, string(o.agency.ID), acked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = o.pool.Exec(t.Context(), `insert into receipt (session_id, chain_head, segments, person, cert, at)
+		values ('00000000-0000-0000-0000-000000000001', sha256('x'), 2, 'ina', 'c', $1)`, acked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration][]string{time.Hour: {"TEST-2"}, 27 * time.Hour: {"TEST-1", "TEST-2"}} {
+		o.watch(t, acked.Add(after), settings)
+		if got := o.standing(t, pgstore.AlarmSelfTestMissed); !slices.Equal(got, want) {
+			t.Errorf("%v later: %v, want %v", after, got, want)
+		}
+	}
+}
