@@ -13,7 +13,7 @@ import (
 
 // brokenAfter is for how many times Refresh a delivery may fail to begin before that is
 // shown, and what comes meanwhile is refused.
-const brokenAfter = 5
+const brokenAfter = 30
 
 // keeper opens one agency's spools and keeps its links. Its own goroutine does what may
 // wait for the bus, so that no agency's trouble holds up another's, or the end of a
