@@ -102,7 +102,7 @@ func (d *description) take(l line) error {
 	switch l.kind {
 	case 'o':
 		fields := fieldSpans(d.body, l.value)
-		if len(fields) != 6 {
+		if len(fields) != 6 || !strings.EqualFold(d.text(fields[3]), "IN") {
 			return ErrMalformed
 		}
 		d.origin = wire.Span{Start: fields[3].Start, End: fields[5].End}
