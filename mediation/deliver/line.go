@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"net/netip"
 	"time"
 
 	"github.com/ligate/ligate/li"
@@ -175,25 +174,16 @@ func (l *Line) appendRecord(dst []byte, seal *etsi.Sealer, seq uint32, octets ui
 func (l *Line) appendPlain(dst []byte, seq uint32, r segment.Record) ([]byte, error) {
 	if r.IRI != nil {
 		return l.enc.AppendIRI(dst, &etsi.IRI{
-			Seq: seq, Time: r.IRI.Time, Qualifier: etsi.QualTimeOfInterception, Type: iriType(r.IRI.Type), Direction: iriDirection(r.IRI.Direction),
-			Src: known(r.IRI.Src.Addr()), Dst: known(r.IRI.Dst.Addr()), SIP: r.IRI.SIP, IRIOnly: !l.ordered,
+			Seq: seq, Time: r.IRI.Time, Qualifier: etsi.QualTimeOfInterception, Type: etsi.IRITypeNamed(r.IRI.Type), Direction: etsi.DirectionNamed(r.IRI.Direction),
+			Src: etsi.Address(r.IRI.Src.Addr()), Dst: etsi.Address(r.IRI.Dst.Addr()), SIP: r.IRI.SIP, IRIOnly: !l.ordered,
 		})
 	}
 	cc := etsi.CC{
-		Seq: seq, Time: r.CC.Time, Qualifier: etsi.QualTimeOfInterception, Direction: ccDirection(r.CC.Direction),
+		Seq: seq, Time: r.CC.Time, Qualifier: etsi.QualTimeOfInterception, Direction: etsi.DirectionOf(r.CC.Direction),
 		Frame: etsi.FrameIP, Packet: r.CC.Packet,
 	}
 	l.reframe(&cc, r.CC.Format)
 	return l.enc.AppendCC(dst, &cc)
-}
-
-// known is 0.0.0.0 for an address that a network element did not tell: the field is
-// mandatory.
-func known(a netip.Addr) netip.Addr {
-	if !a.IsValid() {
-		return netip.IPv4Unspecified()
-	}
-	return a.Unmap()
 }
 
 // reframe cuts a packet to what the agency asked for. What is no RTP stays whole.
@@ -226,43 +216,6 @@ const udpHeader = 8
 // isRTP tells RTP from RTCP (RFC 5761 section 4) and the rest.
 func isRTP(b []byte) bool {
 	return len(b) >= 12 && b[0]>>6 == 2 && (b[1]&0x7f < 64 || b[1]&0x7f > 95)
-}
-
-func iriType(s string) etsi.IRIType {
-	switch s {
-	case "begin":
-		return etsi.IRIBegin
-	case "continue":
-		return etsi.IRIContinue
-	case "end":
-		return etsi.IRIEnd
-	}
-	return etsi.IRIReport
-}
-
-func iriDirection(s string) etsi.Direction {
-	switch s {
-	case "from_target":
-		return etsi.DirFromTarget
-	case "to_target":
-		return etsi.DirToTarget
-	}
-	return etsi.DirIndeterminate
-}
-
-func ccDirection(d x2x3.Direction) etsi.Direction {
-	switch d {
-	case x2x3.FromTarget:
-		return etsi.DirFromTarget
-	case x2x3.ToTarget:
-		return etsi.DirToTarget
-	case x2x3.DirectionSeveral:
-		return etsi.DirCombined
-	case x2x3.NotApplicable:
-		return etsi.DirNotApplicable
-	case x2x3.DirectionKeepalive, x2x3.DirectionUnknown:
-	}
-	return etsi.DirIndeterminate
 }
 
 // Check makes the integrity check of consecutive records (clause 7.2.3): a PDU with

@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -31,8 +30,8 @@ func writePSPDU(w io.Writer, r *open.Records, by attest.Operator) error {
 	var b []byte
 	for _, i := range r.IRI() {
 		b, err = enc.AppendIRI(b[:0], &etsi.IRI{
-			Seq: i.Seq, Time: i.Time, Qualifier: etsi.QualTimeOfInterception, Type: iriType(i.Type), Direction: iriDirection(i.Direction),
-			Src: known(i.Src.Addr()), Dst: known(i.Dst.Addr()), SIP: i.SIP,
+			Seq: i.Seq, Time: i.Time, Qualifier: etsi.QualTimeOfInterception, Type: etsi.IRITypeNamed(i.Type), Direction: etsi.DirectionNamed(i.Direction),
+			Src: etsi.Address(i.Src.Addr()), Dst: etsi.Address(i.Dst.Addr()), SIP: i.SIP,
 		})
 		if err == nil {
 			_, err = w.Write(b)
@@ -42,7 +41,7 @@ func writePSPDU(w io.Writer, r *open.Records, by attest.Operator) error {
 		}
 	}
 	for _, c := range r.CC() {
-		cc := etsi.CC{Seq: c.Seq, Time: c.Time, Qualifier: etsi.QualTimeOfInterception, Direction: ccDirection(c.Direction), Frame: etsi.FrameIP, Packet: c.Packet}
+		cc := etsi.CC{Seq: c.Seq, Time: c.Time, Qualifier: etsi.QualTimeOfInterception, Direction: etsi.DirectionOf(c.Direction), Frame: etsi.FrameIP, Packet: c.Packet}
 		if c.Format == x2x3.FormatRTP {
 			cc.Frame = etsi.FrameRTP
 		}
@@ -54,52 +53,6 @@ func writePSPDU(w io.Writer, r *open.Records, by attest.Operator) error {
 		}
 	}
 	return nil
-}
-
-// known is 0.0.0.0 for an address that a network element did not tell: the field is
-// mandatory.
-func known(a netip.Addr) netip.Addr {
-	if !a.IsValid() {
-		return netip.IPv4Unspecified()
-	}
-	return a.Unmap()
-}
-
-func iriType(s string) etsi.IRIType {
-	switch s {
-	case "begin":
-		return etsi.IRIBegin
-	case "continue":
-		return etsi.IRIContinue
-	case "end":
-		return etsi.IRIEnd
-	}
-	return etsi.IRIReport
-}
-
-func iriDirection(s string) etsi.Direction {
-	switch s {
-	case "from_target":
-		return etsi.DirFromTarget
-	case "to_target":
-		return etsi.DirToTarget
-	}
-	return etsi.DirIndeterminate
-}
-
-func ccDirection(d x2x3.Direction) etsi.Direction {
-	switch d {
-	case x2x3.FromTarget:
-		return etsi.DirFromTarget
-	case x2x3.ToTarget:
-		return etsi.DirToTarget
-	case x2x3.DirectionSeveral:
-		return etsi.DirCombined
-	case x2x3.NotApplicable:
-		return etsi.DirNotApplicable
-	case x2x3.DirectionKeepalive, x2x3.DirectionUnknown:
-	}
-	return etsi.DirIndeterminate
 }
 
 // writeCSV writes the signalling for spreadsheets. The messages themselves are in
