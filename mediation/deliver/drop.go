@@ -77,14 +77,7 @@ func (k *keeper) write(ctx context.Context, c *dropChannel) {
 		files: k.metrics.files.WithLabelValues(string(k.agency)), malformed: k.metrics.malformed.WithLabelValues(string(k.agency), "drop"),
 	}
 	k.running.Go(func() { c.queue.run(ctx, room, k.stuck(ctx, c.name)) })
-	k.running.Go(func() {
-		for ctx.Err() == nil {
-			if err := k.cfg.Hold(ctx, "handover "+c.name, w.run); err != nil {
-				k.trouble(ctx, "drop", err)
-				pause(ctx, time.Second)
-			}
-		}
-	})
+	k.running.Go(func() { k.hold(ctx, c.name, "drop", w.run) })
 }
 
 // dropRoom is a spool that shows when it has no room. The next file says what is

@@ -243,12 +243,6 @@ func (k *keeper) link(run context.Context, c *channel, addr string, d warrant.De
 	}
 	k.running.Go(func() {
 		defer close(ended)
-		for run.Err() == nil {
-			err := k.cfg.Hold(run, "handover "+c.name, func(ctx context.Context) error { l.run(ctx); return nil })
-			if err != nil {
-				k.trouble(run, "hold_link", err)
-				pause(run, time.Second)
-			}
-		}
+		k.hold(run, c.name, "hold_link", func(ctx context.Context) error { l.run(ctx); return nil })
 	})
 }

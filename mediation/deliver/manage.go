@@ -75,6 +75,16 @@ func (o *Outlet) trouble(ctx context.Context, step string, err error) {
 	}
 }
 
+// hold does a job whenever no other process does it, until ctx ends.
+func (o *Outlet) hold(ctx context.Context, job, step string, run func(context.Context) error) {
+	for ctx.Err() == nil {
+		if err := o.cfg.Hold(ctx, "handover "+job, run); err != nil {
+			o.trouble(ctx, step, err)
+			pause(ctx, time.Second)
+		}
+	}
+}
+
 // look makes the ways out those of the deliveries that count now. asked ends the
 // waiting, ctx what a look begins.
 func (m *manager) look(ctx, asked context.Context) error {

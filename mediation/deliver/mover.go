@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ligate/ligate/mediation/evidence"
@@ -165,17 +166,7 @@ func (m *mover) settle(wait context.Context, l evidence.Lane) []int64 {
 
 // without is the items that are not among those done.
 func without(items []item, done []int64) []item {
-	is := map[int64]bool{}
-	for _, id := range done {
-		is[id] = true
-	}
-	rest := items[:0]
-	for _, it := range items {
-		if !is[it.id] {
-			rest = append(rest, it)
-		}
-	}
-	return rest
+	return slices.DeleteFunc(items, func(it item) bool { return slices.Contains(done, it.id) })
 }
 
 var errNotYet = errors.New("deliver: the spool has not taken it yet")

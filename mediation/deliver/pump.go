@@ -18,22 +18,16 @@ const pumpEvery = 200 * time.Millisecond
 // database onto the spools. A crash in between moves it twice: an integrity check has
 // its number, a notice its time.
 func (o *Outlet) pump(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := o.cfg.Hold(ctx, "handover outbox", func(ctx context.Context) error {
-			entailed, notices := newMover(o), newMover(o)
-			for pause(ctx, pumpEvery) {
-				if err := errors.Join(o.moveOutbox(ctx, entailed), o.moveNotices(ctx, notices)); err != nil {
-					o.trouble(ctx, "outbox", err)
-					pause(ctx, time.Second)
-				}
+	o.hold(ctx, "outbox", "hold_outbox", func(ctx context.Context) error {
+		entailed, notices := newMover(o), newMover(o)
+		for pause(ctx, pumpEvery) {
+			if err := errors.Join(o.moveOutbox(ctx, entailed), o.moveNotices(ctx, notices)); err != nil {
+				o.trouble(ctx, "outbox", err)
+				pause(ctx, time.Second)
 			}
-			return nil
-		})
-		if err != nil {
-			o.trouble(ctx, "hold_outbox", err)
-			pause(ctx, time.Second)
 		}
-	}
+		return nil
+	})
 }
 
 func (o *Outlet) moveOutbox(ctx context.Context, m *mover) error {
@@ -45,7 +39,7 @@ func (o *Outlet) moveOutbox(ctx context.Context, m *mover) error {
 	}
 	items := make([]item, len(waiting))
 	for i, w := range waiting {
-		items[i] = item{w.ID, evidence.Lane{Agency: w.AgencyID, Kind: w.Kind}, func(dst []byte, out *outbound) ([]byte, error) { return out.appendEntailed(dst, w.Entailed) }}
+		items[i] = item{w.ID, evidence.Lane{Agency: w.AgencyID, Kind: w.Kind}, func(dst []byte, _ *outbound) ([]byte, error) { return appendEntailed(dst, w.Entailed), nil }}
 	}
 	done, err := m.move(attempt, items)
 	if len(done) == 0 {
@@ -55,11 +49,11 @@ func (o *Outlet) moveOutbox(ctx context.Context, m *mover) error {
 }
 
 // appendEntailed appends a PDU for its spool, or a note for the capture files.
-func (o *outbound) appendEntailed(dst []byte, e evidence.Entailed) ([]byte, error) {
+func appendEntailed(dst []byte, e evidence.Entailed) []byte {
 	if e.Kind == evidence.ForFiles {
-		return append(dst, e.PDU...), nil
+		return append(dst, e.PDU...)
 	}
-	return appendBare(dst, e.PDU), nil
+	return appendBare(dst, e.PDU)
 }
 
 // bare is a run of one PDU that no counter counts.
