@@ -30,11 +30,10 @@ const (
 )
 
 // watch is one kind and the query of the objects about which it should be open. $1 is
-// now, $2 a number of seconds.
+// now, args are $2 and what follows.
 type watch struct {
 	kind, sql string
-	seconds   float64
-	liids     []string // $3; nil = the query has none
+	args      []any
 }
 
 // watches lists the kinds that are on. A countdown step longer than the warrant's whole
@@ -43,16 +42,16 @@ func (w WatchSettings) watches() []watch {
 	all := []watch{
 		{AlarmExpiringSoon, `select distinct on (w.id) w.id || ' ' || d.days || 'd' from warrant w, (values (30), (7), (2), (1)) as d (days)
 			where w.state in ('active', 'suspended') and w.valid_until > $1 and w.valid_until <= $1::timestamptz + make_interval(days => d.days)
-			  and w.valid_until - w.valid_from > make_interval(days => d.days) and $2::float8 >= 0 order by w.id, d.days`, 0, nil},
+			  and w.valid_until - w.valid_from > make_interval(days => d.days) order by w.id, d.days`, nil},
 		{AlarmOriginalDue, `select id from warrant where provisional and state in ('approved', 'active', 'suspended') and original_due < valid_until
-			and original_due > $1 and original_due <= $1::timestamptz + make_interval(secs => $2)`, originalSoon.Seconds(), nil},
+			and original_due > $1 and original_due <= $1::timestamptz + make_interval(secs => $2)`, []any{originalSoon.Seconds()}},
 		{AlarmStopUnconfirmed, `select g.gateway || ' ' || g.xid from task_gateway g join task t on t.xid = g.xid join warrant w on w.id = t.warrant_id
-			where g.live and w.state in ('suspended', 'expired', 'revoked', 'purged') and w.stopped_at < $1::timestamptz - make_interval(secs => $2)`, stopGrace.Seconds(), nil},
+			where g.live and w.state in ('suspended', 'expired', 'revoked', 'purged') and w.stopped_at < $1::timestamptz - make_interval(secs => $2)`, []any{stopGrace.Seconds()}},
 	}
 	if w.SilentAfter > 0 {
 		all = append(all, watch{AlarmSilentWarrant, `select w.id from warrant w join tap_interval i on i.warrant_id = w.id and i.ended_at is null
 			where w.state = 'active' and i.began_at < $1::timestamptz - make_interval(secs => $2)
-			  and not exists (select from session s where s.liid = w.liid and s.last_at >= $1::timestamptz - make_interval(secs => $2))`, w.SilentAfter.Seconds(), nil})
+			  and not exists (select from session s where s.liid = w.liid and s.last_at >= $1::timestamptz - make_interval(secs => $2))`, []any{w.SilentAfter.Seconds()}})
 	}
 	if w.VanishedAfter > 0 {
 		// A registration is signalling, too: who has not called may still be there.
@@ -61,19 +60,15 @@ func (w WatchSettings) watches() []watch {
 			where w.state = 'active' and exists (select from session s where s.liid = w.liid)
 			  and not exists (select from session s where s.liid = w.liid and s.last_at >= $1::timestamptz - make_interval(secs => $2))
 			  and not exists (select from tap_interval i where i.warrant_id = w.id and i.ended_at is null and i.began_at >= $1::timestamptz - make_interval(secs => $2))`,
-			w.VanishedAfter.Seconds(), nil,
+			[]any{w.VanishedAfter.Seconds()},
 		})
 	}
 	if len(w.SelfTests) > 0 {
 		// Who tests acknowledges only what came as it was said.
-		liids := make([]string, len(w.SelfTests))
-		for i, l := range w.SelfTests {
-			liids[i] = string(l)
-		}
 		all = append(all, watch{
 			AlarmSelfTestMissed, `select l from unnest($3::text[]) l
 			where not exists (select from session s join receipt r on r.session_id = s.id where s.liid = l and r.at >= $1::timestamptz - make_interval(secs => $2))`,
-			w.SelfTestAfter.Seconds(), liids,
+			[]any{w.SelfTestAfter.Seconds(), w.SelfTests},
 		})
 	}
 	return all
@@ -97,11 +92,7 @@ func (s *Store) WatchAlarms(ctx context.Context, now time.Time, settings WatchSe
 }
 
 func (s *Store) watch(ctx context.Context, tx pgx.Tx, w watch, now time.Time) error {
-	args := []any{now, w.seconds}
-	if w.liids != nil {
-		args = append(args, w.liids)
-	}
-	wanted, err := objects(ctx, tx, w.sql, args...)
+	wanted, err := objects(ctx, tx, w.sql, append([]any{now}, w.args...)...)
 	if err != nil {
 		return err
 	}

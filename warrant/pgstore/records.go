@@ -208,3 +208,14 @@ func (s *Store) retention(w warrant.Warrant) []Retention {
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
+
+// single is the one record that was looked for by its name.
+func single[T any](found []T, err error) (one T, _ error) {
+	switch {
+	case err != nil:
+		return one, err
+	case len(found) == 0:
+		return one, warrant.ErrNotFound
+	}
+	return found[0], nil
+}

@@ -148,12 +148,5 @@ func (s *Store) Certification(ctx context.Context, by warrant.Actor, id string) 
 	if err := s.reading(ctx, by, "certification.read", id); err != nil {
 		return Certification{}, err
 	}
-	found, err := s.certifications(ctx, "where id = $1", id)
-	if err == nil && len(found) == 0 {
-		err = warrant.ErrNotFound
-	}
-	if err != nil {
-		return Certification{}, err
-	}
-	return found[0], nil
+	return single(s.certifications(ctx, "where id = $1", id))
 }

@@ -110,19 +110,16 @@ func (s *Store) ActOnIncident(ctx context.Context, by warrant.Actor, id string, 
 		if err != nil {
 			return err
 		}
-		found, err := keys.incidents(ctx, tx, "where id = $1", id)
+		found, err := single(keys.incidents(ctx, tx, "where id = $1", id))
 		if err != nil {
 			return err
-		}
-		if len(found) == 0 {
-			return warrant.ErrNotFound
 		}
 		now := s.clock()
 		if a.At.IsZero() {
 			a.At = now
 		}
 		a.At = a.At.UTC()
-		if i, err = found[0].Act(a, by, now); err != nil {
+		if i, err = found.Act(a, by, now); err != nil {
 			return err
 		}
 		if err := whole(s.IncidentForm(i)); err != nil {
@@ -212,12 +209,5 @@ func (s *Store) Incident(ctx context.Context, by warrant.Actor, id string) (warr
 	if err := s.reading(ctx, by, "incident.read", id); err != nil {
 		return warrant.Incident{}, err
 	}
-	found, err := s.incidents(ctx, "where id = $1", id)
-	if err == nil && len(found) == 0 {
-		err = warrant.ErrNotFound
-	}
-	if err != nil {
-		return warrant.Incident{}, err
-	}
-	return found[0], nil
+	return single(s.incidents(ctx, "where id = $1", id))
 }

@@ -131,14 +131,10 @@ func (s *Store) RecoverOutage(ctx context.Context, by warrant.Actor, id string, 
 		if err := alone(ctx, tx, id); err != nil {
 			return err
 		}
-		found, err := outagesIn(ctx, tx, "where o.id = $1", id)
-		if err != nil {
+		var err error
+		if o, err = single(outagesIn(ctx, tx, "where o.id = $1", id)); err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return warrant.ErrNotFound
-		}
-		o = found[0]
 		at = at.UTC()
 		o.Recovered, o.Missing = &at, missing
 		if err := whole(s.recoveryForm(o, form.OutageNotice{Agency: "every agency", LIIDs: []string{"every measure"}})); err != nil {
@@ -149,7 +145,7 @@ func (s *Store) RecoverOutage(ctx context.Context, by warrant.Actor, id string, 
 		if err != nil {
 			return err
 		}
-		for _, n := range found[0].Notices {
+		for _, n := range o.Notices {
 			var first form.OutageNotice
 			if err := json.Unmarshal(n.Body, &first); err != nil {
 				return fmt.Errorf("read notice: %w", err)
@@ -212,12 +208,5 @@ func (s *Store) Outage(ctx context.Context, by warrant.Actor, id string) (Outage
 	if err := s.reading(ctx, by, "outage.read", id); err != nil {
 		return Outage{}, err
 	}
-	found, err := outagesIn(ctx, s.pool, "where o.id = $1", id)
-	if err == nil && len(found) == 0 {
-		err = warrant.ErrNotFound
-	}
-	if err != nil {
-		return Outage{}, err
-	}
-	return found[0], nil
+	return single(outagesIn(ctx, s.pool, "where o.id = $1", id))
 }

@@ -214,14 +214,10 @@ func (s *Store) CloseReview(ctx context.Context, by warrant.Actor, quarter strin
 		if err := alone(ctx, tx, quarter); err != nil {
 			return err
 		}
-		found, err := reviewsIn(ctx, tx, "where v.quarter = $1", quarter)
-		if err != nil {
+		var err error
+		if r, err = single(reviewsIn(ctx, tx, "where v.quarter = $1", quarter)); err != nil {
 			return err
 		}
-		if len(found) == 0 {
-			return warrant.ErrNotFound
-		}
-		r = found[0]
 		if slices.ContainsFunc(r.Sample, func(e Sampled) bool { return e.Result == "" }) {
 			return &warrant.RuleError{Rule: warrant.RuleState, Reason: "an entry of the sample has no result yet"}
 		}
@@ -295,12 +291,5 @@ func (s *Store) Review(ctx context.Context, by warrant.Actor, quarter string) (R
 	if err := s.reading(ctx, by, "review.read", quarter); err != nil {
 		return Review{}, err
 	}
-	found, err := reviewsIn(ctx, s.pool, "where v.quarter = $1", quarter)
-	if err == nil && len(found) == 0 {
-		err = warrant.ErrNotFound
-	}
-	if err != nil {
-		return Review{}, err
-	}
-	return found[0], nil
+	return single(reviewsIn(ctx, s.pool, "where v.quarter = $1", quarter))
 }

@@ -72,6 +72,15 @@ func unreadable(err error) bool {
 // Unwrap gives the reason.
 func (e *unreadableError) Unwrap() error { return e.Err }
 
+// leading takes what stands before the other columns off a row.
+type leading struct {
+	pgx.CollectableRow
+	dest []any
+}
+
+// Scan reads the leading columns and then dest.
+func (r leading) Scan(dest ...any) error { return r.CollectableRow.Scan(append(r.dest, dest...)...) }
+
 func orZero(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}

@@ -48,14 +48,15 @@ func (s *Store) WantedTasks(ctx context.Context, now time.Time) ([]li.Task, erro
 		if err != nil {
 			return err
 		}
-		var fresh map[li.XID]marked
 		keys, err := s.keys(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if fresh, broken, err = keys.active(ctx, tx, s.wanted.changed(xids, marks)); err != nil {
+		fresh, unread, err := keys.active(ctx, tx, s.wanted.changed(xids, marks))
+		if err != nil {
 			return err
 		}
+		broken = unread
 		tasks = s.wanted.tasks(xids, marks, fresh, now)
 		return nil
 	})
@@ -151,12 +152,3 @@ func (r keyring) active(ctx context.Context, tx pgx.Tx, xids []li.XID) (all map[
 	}
 	return all, broken, nil
 }
-
-// leading takes what stands before the other columns off a row.
-type leading struct {
-	pgx.CollectableRow
-	dest []any
-}
-
-// Scan reads the leading columns and then dest.
-func (r leading) Scan(dest ...any) error { return r.CollectableRow.Scan(append(r.dest, dest...)...) }

@@ -242,9 +242,9 @@ func (s *Store) list(ctx context.Context, where, order string, limit int, arg st
 	}
 	var serials []int64
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (warrant.Warrant, error) {
-		values := &withSerial{CollectableRow: row}
-		w, err := keyring{}.scanWarrant(values)
-		serials = append(serials, values.serial)
+		var serial int64
+		w, err := keyring{}.scanWarrant(leading{row, []any{&serial}})
+		serials = append(serials, serial)
 		return w, err
 	})
 	if err != nil {
@@ -256,20 +256,8 @@ func (s *Store) list(ctx context.Context, where, order string, limit int, arg st
 	return all[:limit], strconv.FormatInt(serials[limit-1], 10), nil
 }
 
-// withSerial takes the leading serial off a row.
-type withSerial struct {
-	pgx.CollectableRow
-	serial int64
-}
-
-// Scan reads the serial and then dest.
-func (r *withSerial) Scan(dest ...any) error {
-	return r.CollectableRow.Scan(append([]any{&r.serial}, dest...)...)
-}
-
 // WarrantByLIID returns an agency's own warrant that was ever approved, its targets
-// left closed. What is
-// not its own is ErrNotFound like what does not exist.
+// left closed. What is not its own is ErrNotFound like what does not exist.
 func (s *Store) WarrantByLIID(ctx context.Context, id warrant.AgencyID, liid li.LIID) (warrant.Warrant, error) {
 	rows, err := s.pool.Query(ctx, "select "+warrantColumns+" from warrant w where w.liid = $1 and w.agency_id = $2 and w.state not in ('draft', 'submitted', 'rejected')", liid, id)
 	if err != nil {
