@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/ligate/ligate/internal/agency"
 	"github.com/ligate/ligate/internal/logging"
 	"github.com/ligate/ligate/li"
@@ -43,11 +45,28 @@ func (c *agencyKeygenCmd) Run(s streams) error {
 	return nil
 }
 
-type agencyPullCmd struct {
+// pullFlags are what fetching sealed sessions needs.
+type pullFlags struct {
 	API    string `env:"LIGATE_API" default:"https://127.0.0.1:8440" help:"Base URL of the operator's API."`
 	Server string `env:"LIGATE_SERVER" required:"" help:"SHA-256 fingerprint of the API's certificate."`
 	Keys   string `required:"" type:"existingdir" help:"Folder that keygen made."`
 	Dir    string `required:"" type:"path" help:"Where sessions go: DIR/sealed, later DIR/opened."`
+}
+
+// client fetches; logKey may be nil.
+func (f pullFlags) client(s streams, logKey note.Verifier) (*agency.Client, error) {
+	if !validFingerprint(f.Server) {
+		return nil, usagef("--server: want the SHA-256 of the API's certificate: 64 lower-case hexadecimal digits")
+	}
+	client, err := agency.New(agency.Config{URL: f.API, Server: f.Server, Keys: f.Keys, Dir: f.Dir, Log: logging.New(s.err, slog.LevelWarn), LogKey: logKey})
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return client, nil
+}
+
+type agencyPullCmd struct {
+	pullFlags
 	LIID   string `name:"liid" help:"Only this intercept; default all of yours."`
 	LogKey string `type:"existingfile" help:"File with the operator's audit log key (audit.pub): then the checkpoints that come along must be signed by it."`
 	Ack    bool   `help:"Verify each ended session with the keys and send the operator a receipt."`
@@ -55,22 +74,19 @@ type agencyPullCmd struct {
 
 // Run fetches what is not there yet.
 func (c *agencyPullCmd) Run(ctx context.Context, s streams) error {
-	if !validFingerprint(c.Server) {
-		return usagef("--server: want the SHA-256 of the API's certificate: 64 lower-case hexadecimal digits")
-	}
-	cfg := agency.Config{URL: c.API, Server: c.Server, Keys: c.Keys, Dir: c.Dir, Log: logging.New(s.err, slog.LevelWarn)}
+	var logKey note.Verifier
 	if c.LogKey != "" {
 		text, err := os.ReadFile(c.LogKey)
 		if err != nil {
 			return fmt.Errorf("read log key: %w", err)
 		}
-		if cfg.LogKey, err = agency.ParseLogKey(string(text)); err != nil {
+		if logKey, err = agency.ParseLogKey(string(text)); err != nil {
 			return &usageError{err}
 		}
 	}
-	client, err := agency.New(cfg)
+	client, err := c.client(s, logKey)
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
 	liids := []li.LIID{li.LIID(c.LIID)}
 	if c.LIID == "" {

@@ -22,11 +22,8 @@ import (
 )
 
 type selftestCmd struct {
-	API    string `env:"LIGATE_API" default:"https://127.0.0.1:8440" help:"Base URL of the API."`
-	Server string `env:"LIGATE_SERVER" required:"" help:"SHA-256 fingerprint of the API's certificate."`
-	Keys   string `required:"" type:"existingdir" help:"Folder with the test agency's keys (ligate agency keygen)."`
-	Dir    string `required:"" type:"path" help:"Folder of the test; sealed sessions stay there, opened ones do not."`
-	LIID   string `name:"liid" required:"" help:"Test warrant of the line: one for each gateway."`
+	pullFlags
+	LIID string `name:"liid" required:"" help:"Test warrant of the line: one for each gateway."`
 
 	Gateway string        `required:"" help:"The gateway's SIP listener for subscribers, address:port."`
 	Access  string        `required:"" help:"Our end on the subscribers' side, address:port: a core peer of the gateway."`
@@ -48,12 +45,9 @@ var (
 // was said. Only then it is acknowledged: the receipt is the operator's record that the
 // gateway works.
 func (c *selftestCmd) Run(ctx context.Context, s streams) error {
-	if !validFingerprint(c.Server) {
-		return usagef("--server: want the SHA-256 of the API's certificate: 64 lower-case hexadecimal digits")
-	}
-	client, err := agency.New(agency.Config{URL: c.API, Server: c.Server, Keys: c.Keys, Dir: c.Dir, Log: logging.New(s.err, slog.LevelWarn)})
+	client, err := c.client(s, nil)
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
 	began := time.Now()
 	before, err := client.Pull(ctx, li.LIID(c.LIID))
@@ -84,7 +78,9 @@ func newest(all []segment.SessionDoc) (cin li.CIN) {
 	return cin
 }
 
-const selftestSeconds = 2 // of speech, each way
+// What each side says in two seconds.
+func lineSpeech() demo.Speech { return demo.SubscriberSpeech().Seconds(2) }
+func farSpeech() demo.Speech  { return demo.PSTNSpeech().Seconds(2) }
 
 // call places the call, with a phone on each side of the gateway.
 func (c *selftestCmd) call(ctx context.Context, s streams) error {
@@ -113,15 +109,15 @@ func (c *selftestCmd) call(ctx context.Context, s streams) error {
 			return nil, context.Cause(running)
 		}
 	}
-	if _, err := phone("trunk", c.Trunk, c.Far, demo.PSTNSpeech().Seconds(selftestSeconds)); err != nil {
+	if _, err := phone("trunk", c.Trunk, c.Far, farSpeech()); err != nil {
 		return err
 	}
-	line, err := phone("access", c.Access, c.Line, demo.SubscriberSpeech().Seconds(selftestSeconds))
+	line, err := phone("access", c.Access, c.Line, lineSpeech())
 	if err != nil {
 		return err
 	}
-	packets := len(demo.PSTNSpeech().Seconds(selftestSeconds)) / demo.FrameSamples
-	heard, err := line.Call(ctx, c.Far, demo.SubscriberSpeech().Seconds(selftestSeconds), packets)
+	packets := len(farSpeech()) / demo.FrameSamples
+	heard, err := line.Call(ctx, c.Far, lineSpeech(), packets)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errSelfCall, err)
@@ -170,13 +166,8 @@ func (c *selftestCmd) compare(ctx context.Context, client *agency.Client, d segm
 	if _, err := open.Session(ctx, open.Config{Source: client.Sealed(d.LIID, d.CIN), Out: out, Identities: ids, Version: version}); err != nil {
 		return err
 	}
-	wav, err := os.ReadFile(filepath.Join(out, open.FileAudio))
-	if err != nil {
-		return errSelfAudio
-	}
-	left, right, err := channels(wav)
-	if err != nil || !contains(left, demo.SubscriberSpeech().Seconds(selftestSeconds)) || !contains(right, demo.PSTNSpeech().Seconds(selftestSeconds)) {
-		return errSelfAudio
+	if err := heard(out, lineSpeech(), farSpeech()); err != nil {
+		return fmt.Errorf("%w: %w", errSelfAudio, err)
 	}
 	return nil
 }

@@ -374,22 +374,30 @@ func (st *story) awaitSession(ctx context.Context) error {
 // compare holds the WAV against what each side said, sample for sample.
 func (st *story) compare(context.Context) error {
 	opened := filepath.Join(st.path("agency", "opened"), "liid-"+demoLIID, "1")
+	if err := heard(opened, demo.SubscriberSpeech(), demo.PSTNSpeech()); err != nil {
+		return err
+	}
+	st.tick("left channel = what the target said, right channel = what the far party said, sample for sample")
+	fmt.Fprintf(st.out, "    audio      %s\n    capture    %s\n", filepath.Join(opened, open.FileAudio), filepath.Join(opened, open.FileCapture))
+	return nil
+}
+
+// heard holds the WAV of an opened session against what the target and the far party
+// said, sample for sample.
+func heard(opened string, target, far demo.Speech) error {
 	wav, err := os.ReadFile(filepath.Join(opened, open.FileAudio))
 	if err != nil {
 		return fmt.Errorf("read WAV: %w", err)
 	}
 	left, right, err := channels(wav)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !contains(left, demo.SubscriberSpeech()) {
+	case !contains(left, target):
 		return errors.New("the left channel is not what the target said")
-	}
-	if !contains(right, demo.PSTNSpeech()) {
+	case !contains(right, far):
 		return errors.New("the right channel is not what the far party said")
 	}
-	st.tick("left channel = what the target said, right channel = what the far party said, sample for sample")
-	fmt.Fprintf(st.out, "    audio      %s\n    capture    %s\n", filepath.Join(opened, open.FileAudio), filepath.Join(opened, open.FileCapture))
 	return nil
 }
 
